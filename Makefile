@@ -1,0 +1,34 @@
+# Everything a fresh machine needs is Python 3.11, pip and make. The environment lives in .venv and is reused.
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO ?= demo
+
+.PHONY: demo test test-full lint clean env
+
+demo: .venv/ready
+	$(BIN)/tinyscene demo --out $(DEMO)
+
+test: .venv/ready
+	$(BIN)/pytest
+
+test-full: .venv/ready
+	$(BIN)/pytest -m "full or not full"
+	$(BIN)/python benchmarks/esc10_fold1.py
+	$(BIN)/python benchmarks/speed.py
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+env: .venv/ready
+
+# Pinned versions in constraints.txt; the file is only touched when the install went through.
+.venv/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v >= (3, 11) else f"tinyscene needs Python 3.11 or newer; {sys.executable} is {v[0]}.{v[1]}. Try: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv demo

@@ -1,0 +1,5 @@
+"""`python -m tinyscene` is `tinyscene`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,35 @@
+"""Batch, and THE table of axes, names and units.
+
+| name             | shape                          | unit, range                                              |
+|------------------|--------------------------------|----------------------------------------------------------|
+| waveform         | (batch, time)                  | float32, full scale = -1..1                              |
+| power spectrum   | (batch, frequency, frame)      | squared magnitude of the unnormalised DFT                |
+| band features    | (batch, channel, band, frame)  | un-normalised, e.g. log10 of mel power                   |
+| finished features| (batch, channel, band, frame)  | what the network takes                                   |
+| logits           | (batch, class [+ group])       | scenes in the task's order, then scene groups            |
+| target           | (batch, class)                 | soft: rows sum to 1, so mixup and teachers are no special case |
+| device, city     | batch strings                  | a, b, c, s1..s6, or '' where the data set has none       |
+
+Suffixes are units (`_hz _ms _s _db`); `n_...` is a size; `n_fft`, `win_length`, `hop_length` are in samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One batch on its way to the network: x as the table above names it, soft targets, and who recorded what."""
+
+    x: Tensor
+    target: Tensor
+    device: Sequence[str] = ()
+    city: Sequence[str] = ()
+    file: Sequence[str] = ()
+    epoch: int = 0

@@ -1,0 +1,40 @@
+"""How a clip is cut into decision windows: one rule for training's validation, evaluation and the device."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import SettingError
+
+
+def window_starts(n_samples: int, window: int, hop: int | None = None) -> list[int]:
+    """First sample of each window of a clip of `n_samples`.
+
+    Windows start every `hop` samples (by default the window's length) while they fit; a tail that no window
+    reached gets one more, aligned to the clip's end. A clip shorter than one window has one, starting at 0.
+    """
+    hop = window if hop is None else hop
+    if hop < 1:
+        raise SettingError(f"the hop takes 1 sample or more; {hop} came.")
+    if n_samples <= window:
+        return [0]
+    starts = list(range(0, n_samples - window + 1, hop))
+    if starts[-1] + window < n_samples and hop <= window:
+        starts.append(n_samples - window)
+    return starts
+
+
+def fill_window(waveform: np.ndarray, window: int) -> np.ndarray:
+    """(..., time) repeated until it is at least `window` long: silence added instead would shift every statistic."""
+    n_samples = waveform.shape[-1]
+    if n_samples >= window:
+        return waveform
+    repeats = -(-window // n_samples)
+    return np.concatenate([waveform] * repeats, axis=-1)[..., :window]
+
+
+def cut_windows(waveform: np.ndarray, window: int, hop: int | None = None) -> np.ndarray:
+    """(time,) -> (windows, window), cut at `window_starts`."""
+    starts = window_starts(waveform.shape[-1], window, hop)
+    filled = fill_window(waveform, window)
+    return np.stack([filled[start : start + window] for start in starts])

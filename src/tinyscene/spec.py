@@ -1,0 +1,151 @@
+"""Spec(Class, **numbers): a constructor call written down, checked when it is written, made when it is built."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
+
+from .errors import SettingError, unknown
+
+T = TypeVar("T")
+
+
+class Spec(Generic[T]):
+    """A call of `target` with keyword numbers, not made yet.
+
+    Unknown names are an error at once, so a system file with a slip does not import. Values may be Specs
+    themselves, alone or in tuples; `build` makes the inner ones first. A Spec is frozen: `but` returns a copy.
+    """
+
+    def __init__(self, target: Callable[..., T], /, **numbers: Any):
+        self.target = target
+        self.numbers = numbers
+        _check_names(target, numbers)
+
+    @property
+    def name(self) -> str:
+        """snake_case name of what is built; a number called `name` wins (two stages of one class)."""
+        return str(self.numbers.get("name", snake_case(self.target.__name__)))
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Every argument the target takes, with the value written here or the target's default."""
+        parameters = _parameters(self.target)
+        defaults = {key: p.default for key, p in parameters.items() if p.default is not inspect.Parameter.empty}
+        return {key: self.numbers.get(key, defaults.get(key)) for key in parameters} | self.numbers
+
+    def but(self, **changes: Any) -> Spec[T]:
+        """The same call with some numbers changed."""
+        return Spec(self.target, **(self.numbers | changes))
+
+    def build(self, **more: Any) -> T:
+        """Make the call. `more` adds or replaces numbers that only the data knows, such as n_classes."""
+        _check_names(self.target, more)
+        return self.target(**{key: _built(value) for key, value in (self.numbers | more).items()})
+
+    def plain(self) -> dict[str, Any]:
+        """The call as JSON can hold it: class name and numbers; equal Specs give equal text."""
+        return {"class": self.target.__name__, **{key: _plain(value) for key, value in self.numbers.items()}}
+
+    def __repr__(self) -> str:
+        inner = "".join(f", {key}={value!r}" for key, value in self.numbers.items())
+        return f"Spec({self.target.__name__}{inner})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Spec) and (self.target, self.numbers) == (other.target, other.numbers)
+
+    __hash__ = None  # type: ignore[assignment]  # numbers may hold unhashable values
+
+
+def snake_case(name: str) -> str:
+    """LogMel -> log_mel; DSMN -> dsmn; SpecAugment -> spec_augment."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def _parameters(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    return {key: p for key, p in inspect.signature(target).parameters.items() if p.kind is not p.VAR_KEYWORD}
+
+
+def _check_names(target: Callable[..., Any], numbers: Mapping[str, Any]) -> None:
+    known = _parameters(target)
+    for name in numbers:
+        if name not in known:
+            raise unknown(target.__name__, "argument", name, known)
+
+
+def _built(value: Any) -> Any:
+    if isinstance(value, Spec):
+        return value.build()
+    if isinstance(value, tuple):
+        return tuple(_built(item) for item in value)
+    return value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Spec):
+        return value.plain()
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return value
+
+
+def changed(owner: str, value: Any, path: str, text: str) -> Any:
+    """`value` with the number at dotted `path` replaced by what `text` spells: what `--set path=value` does.
+
+    `value` is a Spec, a frozen dataclass, a tuple of Specs (entered by name or by index) or, at the end of the
+    path, the number itself. `text` must spell a number of the same kind as the one it replaces.
+    """
+    if not path:
+        return _parsed(owner, value, text)
+    head, _, rest = path.partition(".")
+    here = f"{owner}.{head}"
+    if isinstance(value, Spec):
+        if head not in value.fields:
+            raise unknown(owner, "field", head, value.fields)
+        return value.but(**{head: changed(here, value.fields[head], rest, text)})
+    if isinstance(value, tuple) and value and all(isinstance(item, Spec) for item in value):
+        names = [item.name for item in value]
+        if head in names:
+            index = names.index(head)
+        elif head.isdigit() and int(head) < len(value):
+            index = int(head)
+        else:
+            raise unknown(owner, "part", head, names)
+        return (*value[:index], changed(here, value[index], rest, text), *value[index + 1 :])
+    if hasattr(value, "__dataclass_fields__"):
+        if head not in value.__dataclass_fields__:
+            raise unknown(owner, "field", head, value.__dataclass_fields__)
+        from dataclasses import replace
+
+        return replace(value, **{head: changed(here, getattr(value, head), rest, text)})
+    raise SettingError(f"{owner} is {value!r} and has no fields; it cannot be entered with '.{path}'.")
+
+
+def _parsed(owner: str, old: Any, text: str) -> Any:
+    import ast
+
+    if isinstance(old, Spec) or hasattr(old, "__dataclass_fields__"):
+        names = list(old.fields if isinstance(old, Spec) else old.__dataclass_fields__)
+        raise SettingError(f"{owner} is a part, not a number; set one of its fields: {', '.join(names)}.")
+    if isinstance(old, str):
+        return text
+    try:
+        new = ast.literal_eval(text.title() if text.lower() in ("true", "false", "none") else text)
+    except (ValueError, SyntaxError):
+        raise SettingError(f"{owner} takes {_kind(old)} (now {old!r}); '{text}' came.") from None
+    if isinstance(old, float) and isinstance(new, int) and not isinstance(new, bool):
+        new = float(new)
+    if isinstance(new, list):
+        new = tuple(new)
+    if old is not None and new is not None and type(new) is not type(old):
+        raise SettingError(f"{owner} takes {_kind(old)} (now {old!r}); '{text}' came.")
+    return new
+
+
+def _kind(value: Any) -> str:
+    kinds = {bool: "true or false", int: "a whole number", float: "a number", tuple: "a list such as 1,2,3"}
+    return kinds.get(type(value), "a value")

@@ -1,0 +1,100 @@
+"""The frozen form that every file in systems/ fills in: one published system, as its report tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .errors import SettingError
+from .spec import Spec, changed
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where the system was published."""
+
+    title: str
+    authors: str
+    year: int
+    challenge: str
+    code: str = ""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is classified: classes in output order, their groups, and the audio of one decision."""
+
+    classes: tuple[str, ...]
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    sample_rate_hz: int = 44_100
+    window_s: float = 1.0
+    channels: str = "mean"  # what a stereo clip becomes: "mean", or "first" (report 003)
+
+    def __post_init__(self) -> None:
+        if self.channels not in ("mean", "first"):
+            raise SettingError(f"Task.channels takes 'mean' or 'first'; '{self.channels}' came.")
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Augmentations by the place they act on, in the order they are applied (design: the way of the data)."""
+
+    bands: tuple[Spec, ...] = ()  # on un-normalised band features
+    features: tuple[Spec, ...] = ()  # on finished features
+
+
+@dataclass(frozen=True)
+class Inference:
+    """How the windows of a clip become one decision."""
+
+    average: str = "probabilities"
+    group_weight: float = 0.0  # share of the scene-group head in the decision, 0 = scenes alone
+
+    def __post_init__(self) -> None:
+        if self.average != "probabilities":
+            raise SettingError(f"Inference.average takes 'probabilities'; '{self.average}' came.")
+        if not 0.0 <= self.group_weight < 1.0:
+            raise SettingError(f"Inference.group_weight takes 0 up to below 1; {self.group_weight} came.")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One figure of the report beside the one this code reaches; `why` says what parts them."""
+
+    published: str
+    reached: float | None = None  # None: not recounted by code, such as an accuracy on data not at hand
+    source: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class System:
+    """One system whole: front end, augmentations, network, recipe, inference, claims."""
+
+    name: str
+    report: Report
+    task: Task
+    frontend: Spec
+    model: Spec
+    augment: Augment
+    recipe: tuple[Spec, ...]
+    inference: Inference = Inference()
+    claims: Mapping[str, Claim] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()  # gaps and contradictions of the report, and the choice taken
+
+    def but(self, **changes: Any) -> System:
+        """A variant: the same system with some parts replaced."""
+        return replace(self, **changes)
+
+    def with_settings(self, settings: Mapping[str, str]) -> System:
+        """The system with each dotted path replaced, as `--set model.dropout=0.2` spells it."""
+        result = self
+        for path, text in settings.items():
+            result = changed(self.name, result, path, text)
+        return result
+
+    @property
+    def window_samples(self) -> int:
+        """Samples of one decision window."""
+        return round(self.task.window_s * self.task.sample_rate_hz)
