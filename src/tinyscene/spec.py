@@ -16,7 +16,8 @@ class Spec(Generic[T]):
     """A call of `target` with keyword numbers, not made yet.
 
     Unknown names are an error at once, so a system file with a slip does not import. Values may be Specs
-    themselves, alone or in tuples; `build` makes the inner ones first. A Spec is frozen: `but` returns a copy.
+    themselves, alone or in tuples; `build` makes the inner ones first, except where the argument is annotated as a
+    Spec: an optimiser cannot be made before its network. A Spec is frozen: `but` returns a copy.
     """
 
     def __init__(self, target: Callable[..., T], /, **numbers: Any):
@@ -43,11 +44,17 @@ class Spec(Generic[T]):
     def build(self, **more: Any) -> T:
         """Make the call. `more` adds or replaces numbers that only the data knows, such as n_classes."""
         _check_names(self.target, more)
-        return self.target(**{key: _built(value) for key, value in (self.numbers | more).items()})
+        asks_for_spec = {key for key, p in _parameters(self.target).items() if p.annotation in (Spec, "Spec")}
+        numbers = self.numbers | more
+        return self.target(**{key: v if key in asks_for_spec else _built(v) for key, v in numbers.items()})
 
     def plain(self) -> dict[str, Any]:
         """The call as JSON can hold it: class name and numbers; equal Specs give equal text."""
         return {"class": self.target.__name__, **{key: _plain(value) for key, value in self.numbers.items()}}
+
+    def constants(self) -> dict[str, Any]:
+        """As `plain`, with the target's defaults filled in: all that a twin on a device needs to know."""
+        return {"class": self.target.__name__, **{key: _constants(value) for key, value in self.fields.items()}}
 
     def __repr__(self) -> str:
         inner = "".join(f", {key}={value!r}" for key, value in self.numbers.items())
@@ -91,6 +98,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     return value
+
+
+def _constants(value: Any) -> Any:
+    return value.constants() if isinstance(value, Spec) else _plain(value)
 
 
 def changed(owner: str, value: Any, path: str, text: str) -> Any:

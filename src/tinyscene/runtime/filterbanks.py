@@ -7,8 +7,8 @@ import numpy as np
 from ..errors import SettingError
 
 
-def hz_to_mel(f_hz: np.ndarray, scale: str) -> np.ndarray:
-    """Hertz to mel. "htk": 2595 log10(1 + f/700). "slaney": linear below 1 kHz, logarithmic above (Auditory Toolbox)."""
+def hz_to_mel(f_hz: np.ndarray | float, scale: str) -> np.ndarray:
+    """Hertz to mel. "htk": 2595 log10(1 + f/700). "slaney": linear to 1 kHz, then logarithmic (Auditory Toolbox)."""
     f_hz = np.asarray(f_hz, dtype=np.float64)
     if scale == "htk":
         return 2595.0 * np.log10(1.0 + f_hz / 700.0)
@@ -18,7 +18,7 @@ def hz_to_mel(f_hz: np.ndarray, scale: str) -> np.ndarray:
     raise SettingError(f"mel_scale takes 'htk' or 'slaney'; '{scale}' came.")
 
 
-def mel_to_hz(mel: np.ndarray, scale: str) -> np.ndarray:
+def mel_to_hz(mel: np.ndarray | float, scale: str) -> np.ndarray:
     """The inverse of `hz_to_mel`."""
     mel = np.asarray(mel, dtype=np.float64)
     if scale == "htk":

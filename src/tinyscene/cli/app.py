@@ -1,0 +1,74 @@
+"""The typer application, and what all verbs share: errors for people, exit codes, missing extras."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from typing import Annotated
+
+import typer
+
+from .. import __version__
+from ..errors import TinysceneError, missing_extra
+from . import data_verbs, model_verbs, run_verbs, system_verbs
+
+# Modules of each extra; a verb that meets one it cannot import says which extra brings it.
+EXTRAS = {
+    "train": ("torch", "lightning", "torchao", "torchjd", "onnx", "onnxscript", "av", "matplotlib"),
+    "tensorboard": ("tensorboard",),
+}
+STOPPED = 130
+
+app = typer.Typer(
+    help="tinyscene: train, compress, prove and deploy acoustic scene classifiers that fit in 128 kB and 30 MMACs.",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    if version:
+        print(f"tinyscene {__version__}")
+        raise typer.Exit
+
+
+for verbs in (model_verbs, run_verbs, system_verbs, data_verbs):
+    for verb in verbs.VERBS:
+        app.command(name=verb.__name__.rstrip("_").replace("_", "-"))(verb)
+
+
+def main() -> None:
+    """Run the command line. A user's mistake prints one line and exits with 2, Ctrl-C exits with 130."""
+    verb = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    try:
+        app()
+    except TinysceneError as error:
+        _fail(str(error))
+    except ModuleNotFoundError as error:
+        module = (error.name or "").partition(".")[0]
+        extra = next((name for name, modules in EXTRAS.items() if module in modules), None)
+        if extra is None:
+            raise
+        _fail(str(missing_extra(f"tinyscene {verb}", extra, module)))
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # the reader of our output has gone
+            sys.stderr.close()
+            sys.exit(0)
+        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+            raise
+        _fail(f"{error.filename or 'the output'} cannot be written: {error.strerror}. Free some room or choose another place.")
+    except KeyboardInterrupt:
+        hint = " What was done is kept: the same command with --resume goes on." if verb in ("train", "compress") else ""
+        print(f"\nstopped.{hint}", file=sys.stderr)
+        sys.exit(STOPPED)
+
+
+def _fail(message: str) -> None:
+    print(f"tinyscene: {message}", file=sys.stderr)
+    sys.exit(TinysceneError.exit_code)

@@ -1,0 +1,91 @@
+"""The demo, on synthetic scenes, and their generator."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the data and the run.")] = Path("demo"),
+    epochs: Annotated[int, typer.Option(min=1, help="Training epochs.")] = 7,
+) -> None:
+    """The main job end to end on synthetic scenes: train, compress, export, evaluate, classify, report."""
+    from ..errors import OutputError
+    from .model_verbs import classify
+    from .run_verbs import compress, evaluate, export, train
+
+    run = out / "run"
+    if run.exists():
+        if not (run / "run.json").is_file():
+            raise OutputError(f"{run} exists and is no run of ours; choose another --out.")
+        shutil.rmtree(run)
+    data = out / "scenes"
+    synthesise(data)
+    # Few steps: no long warm-up, every training clip used, the last weights taken.
+    settings = {
+        "recipe.fit.epochs": str(epochs),
+        "recipe.fit.optimizer.lr": "0.004",
+        "recipe.fit.schedule.warmup_epochs": "1",
+        "recipe.fit.validation_share": "0.0",
+        "recipe.fit.select": "last",
+        "recipe.int8.epochs": "1",
+        "recipe.int8.validation_share": "0.0",
+    }
+    typer.echo("\n1/5 train", err=True)
+    train("dsmn-1", data, run, settings=[f"{key}={value}" for key, value in settings.items()])
+    typer.echo("\n2/5 compress to int8", err=True)
+    compress(run)
+    typer.echo("\n3/5 export", err=True)
+    export(run, "features")
+    export(run, "waveform")
+    typer.echo("\n4/5 evaluate", err=True)
+    evaluate(run)
+    result = json.loads((run / "evaluation.json").read_text())
+    clip = data / next(iter((data / "evaluation_setup" / "fold1_test.csv").read_text().split()[1:]))
+    model = run / "dsmn-1-int8-waveform.onnx"
+    typer.echo("\n5/5 classify a clip", err=True)
+    classify(model, [clip], top_k=3)
+    _closing_words(out, run, model, clip, result)
+
+
+def _closing_words(out: Path, run: Path, model: Path, clip: Path, result: dict) -> None:
+    from .show import print_table
+
+    last = result["stages"][result["stage"]]
+    rows = [
+        (name, str(figures["n"]), f"{100 * figures['accuracy']:.1f} %", f"{figures['log_loss']:.3f}")
+        for name, figures in last["per_device_group"].items()
+    ]
+    print()
+    print_table(("devices", "clips", "accuracy", "log loss"), rows, "int8, by group of devices (SYNTHETIC data)")
+    print(
+        f"""
+All of this was synthetic: it shows that everything works, not how well scenes are told apart.
+look:   {run / "report" / "index.html"}
+next:   tinyscene info {model}
+        tinyscene complexity {model}
+        tinyscene classify {model} {clip.parent}/*.wav --csv
+        tinyscene show dsmn-1
+        tinyscene train dsmn-1 --data YOUR_DATA --out runs/mine"""
+    )
+
+
+def synthesise(
+    folder: Annotated[Path, typer.Argument(help="Folder to write the set to.", show_default=False)],
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, other scenes.")] = 1,
+) -> None:
+    """Write the small multi-device set of synthetic scenes that the demo uses, in TAU layout."""
+    from ..data.synthetic import make_synthetic_set
+    from .show import progress_bar
+
+    with progress_bar("synthetic scenes") as report:
+        make_synthetic_set(folder, seed=seed, progress=report)
+    typer.echo(f"synthetic scenes: {folder}", err=True)
+
+
+VERBS = (demo, synthesise)

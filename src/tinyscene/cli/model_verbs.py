@@ -1,0 +1,98 @@
+"""Verbs of the light install: classify, info. They must start fast and never import torch."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def classify(
+    model: Annotated[Path, typer.Argument(help="A tinyscene model file (.onnx).", show_default=False)],
+    files: Annotated[list[Path], typer.Argument(help="Audio files.", show_default=False)],
+    top_k: Annotated[int, typer.Option("--top-k", min=1, help="How many labels to list for each file.")] = 1,
+    hop: Annotated[float | None, typer.Option(help="Seconds between windows (default: the window's length).")] = None,
+    windows: Annotated[bool, typer.Option("--windows", help="One decision for each window, not one a file.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header line.")] = False,
+) -> None:
+    """Say what scene each audio file is: the mean over its windows."""
+    from ..errors import AudioError, SettingError
+    from ..runtime import Classifier
+
+    if as_json and as_csv:
+        raise SettingError("--json and --csv exclude each other; give one.")
+    classifier = Classifier(model)
+    decisions, refused = [], []
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for file in files:
+            try:
+                decisions += classifier.classify(file, hop, top_k, each_window=windows)
+            except AudioError as error:
+                refused.append(str(error))
+    for warning in told:
+        print(f"tinyscene: warning: {warning.message}", file=sys.stderr)
+    if as_json:
+        print(json.dumps([decision.to_dict() for decision in decisions], indent=1, ensure_ascii=False))
+    elif as_csv:
+        _print_csv(decisions)
+    else:
+        for decision in decisions:
+            ranked = "  ".join(f"{entry['label']} {entry['score']:.3f}" for entry in decision.top)
+            where = f"{decision.file}  {decision.start_s:.2f}-{decision.end_s:.2f} s" if windows else decision.file
+            print(f"{where}  {ranked}")
+    if refused:
+        # Every good file has had its answer by now; the bad ones decide the exit code.
+        raise AudioError("\ntinyscene: ".join(refused))
+
+
+def _print_csv(decisions: list) -> None:
+    import csv
+
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    n = max((len(decision.top) for decision in decisions), default=0)
+    extra = [name for rank in range(2, n + 1) for name in (f"label_{rank}", f"score_{rank}")]
+    writer.writerow(["file", "start_s", "end_s", "label", "score", *extra])
+    for d in decisions:
+        rest = [value for entry in d.top[1:] for value in (entry["label"], f"{entry['score']:.6f}")]
+        writer.writerow([d.file, f"{d.start_s:.3f}", f"{d.end_s:.3f}", d.label, f"{d.score:.6f}", *rest])
+
+
+def info(
+    model: Annotated[Path, typer.Argument(help="A tinyscene model file (.onnx).", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the model's card as JSON.")] = False,
+) -> None:
+    """Tell what a model file is: labels, rate, window, size, what was measured of it."""
+    from ..runtime import read_model_file
+
+    data, card = read_model_file(model)
+    if as_json:
+        print(json.dumps(json.loads(card.to_json()) | {"file_bytes": len(data)}, indent=1, ensure_ascii=False))
+        return
+    window_s = card.window_samples / card.sample_rate_hz
+    counts = card.complexity
+    rows = {
+        "model": f"{card.name} ({card.system}, tinyscene {card.version}, {card.created})",
+        "file": f"{len(data):,} bytes, {card.precision}, takes {card.form}",
+        "audio": f"{card.sample_rate_hz:,} Hz, {window_s:g} s a window, stereo becomes the {card.channels}",
+        "labels": ", ".join(card.labels),
+        "network": f"{counts.get('parameters', 0):,} parameters, {counts.get('bytes', 0):,} bytes, "
+        f"{counts.get('macs', 0):,} MACs a window",
+    }
+    if card.claims:
+        rows["measured"] = (
+            f"accuracy {card.claims['accuracy']:.4f}, log loss {card.claims['log_loss']:.3f} on {card.claims['n']} "
+            f"clips of {card.claims['data']} ({card.claims['split']})"
+        )
+    rows["checksum"] = "fits"
+    for key, value in rows.items():
+        print(f"{key:9} {value}")
+    print(f"\nnext: tinyscene classify {model} FILE...")
+
+
+VERBS = (classify, info)

@@ -1,0 +1,204 @@
+"""Verbs that make and use runs: train, evaluate, compress, export, complexity."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import SettingError
+
+if TYPE_CHECKING:
+    from ..pipeline import Prepared, RunRecord
+
+Accelerator = Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")]
+Precision = Annotated[str, typer.Option(help="32-true, bf16-mixed or auto (mixed on a GPU).")]
+Run = Annotated[Path, typer.Argument(help="A run folder, made by train.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with a run that was cut off.")]
+
+
+def train(
+    system: Annotated[str, typer.Argument(help="A system's name or file: dsmn-1, ./mine.py.", show_default=False)],
+    data: Annotated[Path, typer.Option(help="Folder or CSV of the data set.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder of the run.", show_default=False)],
+    fold: Annotated[str | None, typer.Option(help="Test on this fold, train on the others (default: 1).")] = None,
+    test_share: Annotated[
+        float | None, typer.Option("--test-share", help="Without folds: test on this share of the recordings.")
+    ] = None,
+    column: Annotated[
+        list[str] | None, typer.Option("--column", help="Which header of a CSV is what: label=species. May be repeated.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a number: recipe.fit.epochs=20. May be repeated.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Decides weights, order, crops and augmentation.")] = 1,
+    resume: Resume = False,
+    accelerator: Accelerator = "auto",
+    precision: Precision = "auto",
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Log to RUN/STAGE/tensorboard too.")] = False,
+) -> None:
+    """Train a system on a data set: the training stages of its recipe."""
+    from ..pipeline import RunRecord, circumstances, prepare, run_stages, start_run
+    from ..systems import load_system, system_file
+    from .show import progress_bar
+
+    if fold is not None and test_share is not None:
+        raise SettingError("--fold and --test-share exclude each other; give one.")
+    own = ".py" in system
+    record = RunRecord(
+        system=f"system.py{system[system.index('.py') + 3 :]}" if own else system,
+        data=str(data.resolve()),
+        seed=seed,
+        fold=fold,
+        test_share=test_share,
+        columns=pairs("--column", column),
+        settings=pairs("--set", settings),
+        **circumstances(),
+    )
+    chosen = load_system(system).with_settings(record.settings)
+    prepared = prepare(chosen, record, progress_bar)  # data that cannot be used leave no run folder behind
+    from dataclasses import replace
+
+    record = replace(record, classes=prepared.dataset.classes)
+    start_run(out, record, resume, system_file(system) if own else None)
+    for note in prepared.dataset.notes:
+        typer.echo(f"note: {note}", err=True)
+    typer.echo(
+        f"{chosen.name} on {prepared.dataset.name}: {len(prepared.split.train)} training and "
+        f"{len(prepared.split.test)} test clips, {len(prepared.dataset.classes)} classes, {prepared.split.how}",
+        err=True,
+    )
+    run_stages(prepared, out, False, resume, accelerator, precision, tensorboard)
+    print(f"trained: {out}\nnext: tinyscene evaluate {out}    or    tinyscene compress {out}")
+
+
+def evaluate(
+    run: Run,
+    hop: Annotated[float | None, typer.Option(help="Seconds between windows (default: the window's length).")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure every stage and model file of a run on its test clips; write RUN/report."""
+    from ..pipeline import evaluate_run
+
+    prepared, record = opened(run)
+    result = evaluate_run(prepared, record, run, hop)
+    if as_json:
+        print(json.dumps(result, indent=1))
+        return
+    from .show import figures_table
+
+    figures_table(result)
+    print(f"report: {run / 'report' / 'index.html'}")
+    follow = f"export {run} --form waveform" if len(result["stages"]) > 1 else f"compress {run}"
+    print(f"next: tinyscene {follow}")
+
+
+def compress(
+    run: Run, resume: Resume = False, accelerator: Accelerator = "auto", precision: Precision = "auto"
+) -> None:
+    """Make a trained run smaller: the compressing stages of its recipe (int8), each a folder in the run."""
+    from ..errors import OutputError
+    from ..pipeline import finished_stages, run_stages
+
+    prepared, _ = opened(run)
+    done = [stage.name for stage in finished_stages(prepared, run) if stage.compresses]
+    if done and not resume:
+        raise OutputError(f"{run} is compressed already ({', '.join(done)}); delete {run / done[0]} to do it again.")
+    names = run_stages(prepared, run, True, resume, accelerator, precision)
+    print(f"compressed: {', '.join(str(run / name) for name in names)}")
+    print(f"next: tinyscene export {run} --form waveform    then    tinyscene evaluate {run}")
+
+
+def export(
+    run: Run,
+    form: Annotated[str, typer.Option(help="features: the device makes them; waveform: the file does.")] = "features",
+    stage: Annotated[str | None, typer.Option(help="Which stage (default: the last).")] = None,
+) -> None:
+    """Write a run's last stage as one model file, proven equal to the network before it is written."""
+    from ..pipeline import export_run
+
+    prepared, _ = opened(run)
+    path = export_run(prepared, run, form, stage)
+    print(path)
+    typer.echo(f"{path.stat().st_size:,} bytes. next: tinyscene classify {path} FILE...", err=True)
+
+
+def complexity(
+    target: Annotated[str, typer.Argument(help="A system, a run folder or a model file.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Count parameters, bytes and multiply-accumulates, and hold them against each year's limits."""
+    counts = _counts(target)
+    if as_json:
+        print(json.dumps(counts, indent=1))
+        return
+    from ..evaluate import check_limits
+    from .show import print_table
+
+    keys = ("parameters", "parameters_keras", "parameters_nonzero", "bytes", "macs", "macs_per_s")
+    print_table(("count", target), [(key, f"{counts[key]:,}") for key in keys])
+    marks = {True: "pass", False: "OVER", None: "?"}
+    print()
+    print_table(
+        ("rule", "value", "limit", ""),
+        [
+            (f"{row['year']}: {row['unit']}", f"{row['value']:,}", f"{row['limit']:,}", marks[row["ok"]])
+            for row in check_limits(counts)
+        ],
+    )
+    print("Rule of the official counter (2022 to 2025); the front end is not counted.")
+
+
+def _counts(target: str) -> dict[str, Any]:
+    path = Path(target)
+    if path.is_dir():
+        from ..pipeline import finished_stages, stage_complexity
+        from ..pipeline.stages import restore_float
+
+        prepared, _ = opened(path)
+        restore_float(prepared, path)
+        stages = {s.name: stage_complexity(prepared, path, s.compresses) for s in finished_stages(prepared, path)}
+        return {**stages[list(stages)[-1]], "stages": stages}
+    if path.suffix == ".onnx":
+        from ..evaluate import count_onnx
+        from ..runtime import read_model_file
+
+        data, card = read_model_file(path)
+        return count_onnx(data, card.window_samples / card.sample_rate_hz)
+    import torch
+
+    from ..evaluate import count_complexity
+    from ..systems import load_system
+
+    system = load_system(target)
+    features = system.frontend.build()(torch.zeros(1, system.window_samples))
+    return count_complexity(system.model.build(), features, system.task.window_s)
+
+
+def opened(run: Path) -> tuple[Prepared, RunRecord]:
+    """A run's data and system, made ready."""
+    from ..pipeline import open_run, prepare
+    from ..systems import load_system
+    from .show import progress_bar
+
+    record = open_run(run)
+    own = record.system.startswith("system.py")
+    system = load_system(f"{run}/{record.system}" if own else record.system).with_settings(record.settings)
+    return prepare(system, record, progress_bar), record
+
+
+def pairs(option: str, texts: list[str] | None) -> dict[str, str]:
+    """["a=1", "b=2"] -> {"a": "1", "b": "2"}."""
+    result = {}
+    for text in texts or []:
+        key, equals, value = text.partition("=")
+        if not equals or not key or not value:
+            raise SettingError(f"{option} takes NAME=VALUE; '{text}' came.")
+        result[key] = value
+    return result
+
+
+VERBS = (train, evaluate, compress, export, complexity)

@@ -1,0 +1,80 @@
+"""Verbs about systems: systems, show, new."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import OutputError, SettingError
+
+
+def systems() -> None:
+    """List the published systems."""
+    from ..systems import systems as all_systems
+    from .show import print_table
+
+    rows = []
+    for name, system in all_systems().items():
+        report = system.report
+        rows.append((name, str(report.year), report.challenge, report.authors))
+    print_table(("system", "year", "challenge", "authors"), rows)
+    print("\nnext: tinyscene show NAME    or    tinyscene train NAME --data DIR --out RUN")
+
+
+def show(
+    system: Annotated[str, typer.Argument(help="A system's name or file.", show_default=False)],
+    settings: Annotated[list[str] | None, typer.Option("--set", help="Change a number before showing.")] = None,
+) -> None:
+    """Print a system as its report tells it: every number, every claim, every gap and the choice taken."""
+    from ..systems import load_system, system_file
+    from .run_verbs import pairs
+    from .show import print_table
+    from .sheet import sheet
+
+    chosen = load_system(system).with_settings(pairs("--set", settings))
+    report = chosen.report
+    print(f"{chosen.name}: {report.title}\n{report.authors}, {report.year}. {report.challenge}.")
+    print(f"file: {system_file(system)}\n")
+    print_table(("part", "value"), sheet(chosen))
+    if chosen.claims:
+        print()
+        print_table(
+            ("claim", "published", "reached", "source"),
+            [
+                (figure, c.published, "not run" if c.reached is None else f"{c.reached:,}", c.source)
+                for figure, c in chosen.claims.items()
+            ],
+        )
+        for figure, claim in chosen.claims.items():
+            if claim.why:
+                print(f"  {figure}: {claim.why}")
+    for note in chosen.notes:
+        print(f"* {note}")
+    print(f"\nnext: tinyscene train {system} --data DIR --out RUN    or    tinyscene new mine --from {system}")
+
+
+def new(
+    name: Annotated[str, typer.Argument(help="Name of your system; writes NAME.py here.", show_default=False)],
+    source: Annotated[str, typer.Option("--from", help="The system to start from.")] = "dsmn-1",
+) -> None:
+    """Write a system file of your own, with one system in it, to change and train."""
+    from ..systems import load_system
+    from .source import system_source
+
+    stem = name.removesuffix(".py")
+    if not stem.replace("-", "_").isidentifier():
+        raise SettingError(f"a system's name takes letters, digits, '-' and '_'; '{name}' came.")
+    path = Path(f"{stem}.py")
+    if path.exists():
+        raise OutputError(f"{path} exists already; choose another name or delete it.")
+    text = system_source(load_system(source).but(name=stem), source)
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}.") from None
+    print(f"wrote {path}\nnext: edit it, then tinyscene train ./{path} --data DIR --out RUN")
+
+
+VERBS = (systems, show, new)

@@ -1,0 +1,29 @@
+"""Stages that make a trained network smaller."""
+
+import logging
+from typing import TYPE_CHECKING
+
+from ..lazy import lazy_names
+
+if TYPE_CHECKING:
+    from .folding import ChannelAffine, fold
+    from .int8 import Int8
+    from .quantized import converted, freeze_observers, prepared
+
+# torchao tells of GPU kernels it did not find and of torch internals; neither concerns int8 on a CPU.
+for _name in ("torchao", "torch.utils._pytree"):
+    logging.getLogger(_name).setLevel(logging.ERROR)
+
+__all__ = ["ChannelAffine", "Int8", "converted", "fold", "freeze_observers", "prepared"]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "ChannelAffine": "folding",
+        "Int8": "int8",
+        "converted": "quantized",
+        "fold": "folding",
+        "freeze_observers": "quantized",
+        "prepared": "quantized",
+    },
+)

@@ -1,0 +1,28 @@
+"""Data sets as tables of clips, their splits, and the feature cache."""
+
+from .band_store import BandStore, cache_folder
+from .clips import Crops, EpochSampler, clip_windows, training_loader
+from .dataset import Dataset, make_dataset
+from .open import open_dataset
+from .split import Split, fold_split, inner_validation, share_split
+from .synthetic import make_synthetic_set
+from .tau import open_tau, parse_name
+
+__all__ = [
+    "BandStore",
+    "Crops",
+    "Dataset",
+    "EpochSampler",
+    "Split",
+    "cache_folder",
+    "clip_windows",
+    "fold_split",
+    "inner_validation",
+    "make_dataset",
+    "make_synthetic_set",
+    "open_dataset",
+    "open_tau",
+    "parse_name",
+    "share_split",
+    "training_loader",
+]

@@ -1,0 +1,162 @@
+"""BandStore: un-normalised band features of many clips, computed once, kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .. import __version__
+from ..audio import read_audio, resample
+from ..errors import AudioError, DataError, OutputError
+from ..runtime.windows import cut_windows, fill_window
+from ..system import System
+from .dataset import Dataset
+
+CLIPS_PER_SHARD = 128  # a kill loses the shard in work, no more
+
+
+def cache_folder() -> Path:
+    """Where features are kept: TINYSCENE_CACHE, or the user's cache folder."""
+    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "tinyscene"
+    return Path(os.environ.get("TINYSCENE_CACHE", default))
+
+
+class BandStore:
+    """Band features of each clip of a data set as a memory-mapped array.
+
+    Two cuts: "whole" gives one map of the whole clip, (1, channel, band, frame), from which training crops at
+    random; "windows" gives (window, channel, band, frame), each window from its own samples, as the device sees it.
+    The folder's name is a hash of all that made it: files, sizes, times, front end, rate, cut.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        dataset: Dataset,
+        cut: str,
+        hop_s: float | None = None,
+        workers: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ):
+        self._task, self._window, self._cut = system.task, system.window_samples, cut
+        self._hop = None if hop_s is None else round(hop_s * system.task.sample_rate_hz)
+        self._spectral = system.frontend.numbers["spectral"].build().eval()
+        self._paths = dataset.paths()
+        self.folder = cache_folder() / self._key(system.frontend.numbers["spectral"].plain())
+        self._fill(workers or os.cpu_count() or 1, progress)
+        self._shards = [
+            np.load(self.folder / f"{shard:05d}.npy", mmap_mode="r") for shard in range(self._n_shards)
+        ]
+        counts = [np.load(self.folder / f"{shard:05d}.counts.npy") for shard in range(self._n_shards)]
+        self._ends = [np.cumsum(count) for count in counts]
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, i: int) -> np.ndarray:
+        """Band features of clip i, float32."""
+        shard, row = divmod(i, CLIPS_PER_SHARD)
+        ends = self._ends[shard]
+        start = 0 if row == 0 else int(ends[row - 1])
+        stored = self._shards[shard][start : int(ends[row])]
+        if self._cut == "windows":
+            return stored
+        return np.moveaxis(stored, 0, -1)[None]  # stored frame by frame, so that a crop is one run of bytes
+
+    @property
+    def n_frames(self) -> int:
+        """Frames of one decision window."""
+        with torch.inference_mode():
+            return self._spectral(torch.zeros(1, self._window)).shape[-1]
+
+    @property
+    def _n_shards(self) -> int:
+        return -(-len(self._paths) // CLIPS_PER_SHARD)
+
+    def _key(self, spectral: dict[str, Any]) -> str:
+        files = []
+        for path in self._paths:
+            stat = path.stat()
+            files.append((str(path.resolve()), stat.st_size, stat.st_mtime_ns))
+        facts = {
+            "version": __version__,
+            "spectral": spectral,
+            "rate": self._task.sample_rate_hz,
+            "channels": self._task.channels,
+            "cut": [self._cut, self._window, self._hop],
+            "files": files,
+        }
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
+
+    def _fill(self, workers: int, progress: Callable[[int, int], None] | None) -> None:
+        missing = [shard for shard in range(self._n_shards) if not (self.folder / f"{shard:05d}.npy").is_file()]
+        if not missing:
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"the feature cache {self.folder} cannot be made: {error.strerror}. "
+                "Set TINYSCENE_CACHE to a folder that can be written."
+            ) from None
+        done = len(self._paths) - sum(len(self._rows(shard)) for shard in missing)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # one clip a worker: threads inside threads cost more than they give
+        try:
+            with ThreadPoolExecutor(workers) as pool:
+                for shard in missing:
+                    results = []
+                    for bands in pool.map(self._compute, self._rows(shard)):
+                        results.append(bands)
+                        done += 1
+                        if progress:
+                            progress(done, len(self._paths))
+                    self._write(shard, results)
+        finally:
+            torch.set_num_threads(threads)
+
+    def _rows(self, shard: int) -> range:
+        return range(shard * CLIPS_PER_SHARD, min((shard + 1) * CLIPS_PER_SHARD, len(self._paths)))
+
+    def _compute(self, i: int) -> np.ndarray | AudioError:
+        try:
+            waveform, rate = read_audio(self._paths[i], channels=self._task.channels)
+        except AudioError as error:
+            return error
+        waveform = resample(waveform, rate, self._task.sample_rate_hz)
+        if self._cut == "windows":
+            pieces = cut_windows(waveform, self._window, self._hop)
+        else:
+            pieces = fill_window(waveform, self._window)[None]
+        with torch.inference_mode():
+            bands = self._spectral(torch.from_numpy(np.ascontiguousarray(pieces))).numpy()
+        return bands if self._cut == "windows" else np.moveaxis(bands[0], -1, 0)
+
+    def _write(self, shard: int, results: Sequence[np.ndarray | AudioError]) -> None:
+        bad = [result for result in results if isinstance(result, AudioError)]
+        if bad:
+            raise DataError(f"{len(bad)} of {len(results)} clips cannot be used, first: {bad[0]}")
+        arrays = [result for result in results if isinstance(result, np.ndarray)]
+        try:
+            for name, array in (
+                (f"{shard:05d}.counts.npy", np.asarray([len(a) for a in arrays])),
+                (f"{shard:05d}.npy", np.concatenate(arrays).astype(np.float32)),
+            ):
+                temporary = self.folder / f".{os.getpid()}-{name}"
+                np.save(temporary, array)
+                os.replace(temporary, self.folder / name)
+        except OSError as error:
+            for leftover in self.folder.glob(f".{os.getpid()}-*"):
+                leftover.unlink(missing_ok=True)
+            raise OutputError(
+                f"the feature cache {self.folder} cannot be written: {error.strerror}. "
+                "Set TINYSCENE_CACHE to a folder with more room."
+            ) from None

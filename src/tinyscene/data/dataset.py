@@ -1,0 +1,92 @@
+"""Dataset: a table of clips. What every reader in this folder makes, and all that the rest of the house knows of data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import DataError
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One row a clip; columns are arrays of equal length, '' where a data set says nothing.
+
+    `files` are paths relative to `root`, in the list's order. `target` indexes `classes`. `recording` tells which
+    clips come from one recording or location: such clips are never parted by a split.
+    """
+
+    name: str
+    root: Path
+    classes: tuple[str, ...]
+    files: np.ndarray
+    target: np.ndarray
+    fold: np.ndarray
+    device: np.ndarray
+    city: np.ndarray
+    recording: np.ndarray
+    synthetic: bool = False
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def has(self, column: str) -> bool:
+        """Whether the data set says anything in this column (fold, device, city)."""
+        return bool((getattr(self, column) != "").any())
+
+    def take(self, index: np.ndarray) -> Dataset:
+        """The rows at `index`, in that order."""
+        columns = ("files", "target", "fold", "device", "city", "recording")
+        return replace(self, **{name: getattr(self, name)[index] for name in columns})
+
+    def paths(self) -> list[Path]:
+        """Where each clip lies."""
+        return [self.root / name for name in self.files]
+
+
+def make_dataset(
+    name: str,
+    root: Path,
+    files: Sequence[str],
+    labels: Sequence[str],
+    fold: Sequence[str] | None = None,
+    device: Sequence[str] | None = None,
+    city: Sequence[str] | None = None,
+    recording: Sequence[str] | None = None,
+    synthetic: bool = False,
+    notes: tuple[str, ...] = (),
+) -> Dataset:
+    """A Dataset from columns of text; classes are the labels in alphabetical order.
+
+    Raises:
+        DataError: no clips, an empty label, one class only, or a file listed twice.
+    """
+    if not files:
+        raise DataError(f"{root} lists no clips.")
+    if "" in labels:
+        raise DataError(f"{root}: the clip {files[list(labels).index('')]} has no label.")
+    classes = tuple(sorted(set(labels)))
+    if len(classes) < 2:
+        raise DataError(f"{root} has one class only ('{classes[0]}'); a classifier takes two or more.")
+    if len(set(files)) < len(files):
+        twice = next(file for i, file in enumerate(files) if file in set(files[:i]))
+        raise DataError(f"{root} lists the clip {twice} more than once.")
+    index = {label: i for i, label in enumerate(classes)}
+    blank = [""] * len(files)
+    return Dataset(
+        name=name,
+        root=root,
+        classes=classes,
+        files=np.asarray(files, dtype=object),
+        target=np.asarray([index[label] for label in labels], dtype=np.int64),
+        fold=np.asarray(fold or blank, dtype=object),
+        device=np.asarray(device or blank, dtype=object),
+        city=np.asarray(city or blank, dtype=object),
+        recording=np.asarray(recording or list(files), dtype=object),
+        synthetic=synthetic,
+        notes=notes,
+    )

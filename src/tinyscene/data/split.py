@@ -1,0 +1,97 @@
+"""Which clips train and which test: by fold, by share of recordings, and the inner validation part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import DataError
+from .dataset import Dataset
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row indices of the training and the test clips, and how they were found."""
+
+    train: np.ndarray
+    test: np.ndarray
+    how: str
+
+
+def fold_split(dataset: Dataset, fold: str) -> Split:
+    """Test on the clips of `fold`, train on all other folds; on lists named train/test, fold "1" is the official one.
+
+    Raises:
+        DataError: the data set has no folds, not this one, or nothing is left to train on.
+    """
+    folds = sorted(set(dataset.fold) - {""}, key=lambda name: (len(name), name))
+    if not folds:
+        raise DataError(f"{dataset.name} has no fold column; part it by recording with --test-share 0.2.")
+    if set(folds) <= {"train", "test", "validation"}:
+        if fold != "1":
+            raise DataError(f"{dataset.name} has one official split; --fold takes 1, {fold} came.")
+        train, test = dataset.fold == "train", dataset.fold == "test"
+        how = "official fold 1"
+    else:
+        train, test = (dataset.fold != fold) & (dataset.fold != ""), dataset.fold == fold
+        how = f"fold {fold} of {', '.join(folds)}"
+        if not test.any():
+            raise DataError(f"{dataset.name} has no test clips in fold {fold}; its folds are {', '.join(folds)}.")
+    return _checked(dataset, Split(np.flatnonzero(train), np.flatnonzero(test), how))
+
+
+def share_split(dataset: Dataset, share: float, seed: int) -> Split:
+    """Test on about `share` (0..1, both excluded) of each class's clips, whole recordings at a time.
+
+    Raises:
+        DataError: share out of range, or a class with one recording only.
+    """
+    if not 0 < share < 1:
+        raise DataError(f"--test-share takes a number between 0 and 1; {share} came.")
+    everything = np.arange(len(dataset))
+    test = _hold_out(dataset, everything, share, seed)
+    how = f"{share:g} of the recordings of each class, seed {seed}"
+    return _checked(dataset, Split(np.setdiff1d(everything, test), test, how))
+
+
+def inner_validation(dataset: Dataset, train: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """(training, validation) rows out of `train`, parted by recording; share 0 leaves the validation part empty."""
+    if share == 0:
+        return train, train[:0]
+    validation = _hold_out(dataset, train, share, seed)
+    return np.setdiff1d(train, validation), validation
+
+
+def _hold_out(dataset: Dataset, rows: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Rows of whole recordings, drawn class by class until each has given `share` of its clips."""
+    rng = np.random.default_rng(seed)
+    held: set[str] = set()
+    for label, name in enumerate(dataset.classes):
+        own = rows[dataset.target[rows] == label]
+        recordings, counts = np.unique(dataset.recording[own].astype(str), return_counts=True)
+        if len(recordings) < 2:
+            raise DataError(
+                f"class '{name}' of {dataset.name} has {len(recordings)} recording(s) here; two are needed to hold "
+                "one out. Record more, or give a fold column."
+            )
+        order = rng.permutation(len(recordings))
+        wanted, taken = share * len(own), 0
+        for i in order[:-1]:  # one recording always stays
+            if taken >= wanted:
+                break
+            if taken and taken + counts[i] - wanted > wanted - taken:
+                continue  # would overshoot by more than is missing
+            held.add(recordings[i])
+            taken += counts[i]
+    return rows[np.isin(dataset.recording[rows].astype(str), sorted(held))]
+
+
+def _checked(dataset: Dataset, split: Split) -> Split:
+    if not len(split.test):
+        raise DataError(f"{dataset.name}, {split.how}: there are no test clips.")
+    seen = set(dataset.target[split.train])
+    unseen = [name for i, name in enumerate(dataset.classes) if i not in seen]
+    if unseen:
+        raise DataError(f"{dataset.name}, {split.how}: class '{unseen[0]}' has no training clips.")
+    return split

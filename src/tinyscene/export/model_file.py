@@ -1,0 +1,112 @@
+"""Writes the one model file: exported, made small, described, compared with eager, sealed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from .. import __version__
+from ..errors import ModelError, OutputError, SettingError
+from ..runtime.model_file import ModelCard, sealed
+from ..system import System
+from .graph import Deployed, traced
+from .slimming import slim
+
+FORMS = ("features", "waveform")
+# Largest difference of a probability between file and eager network. An int8 file may round a value that lies
+# half way between two steps the other way, and each such step travels on through the layers.
+TOLERANCE = {"float32": 1e-4, "int8": 0.05}
+
+
+@dataclass(frozen=True)
+class Export:
+    """What is exported: a network that is ready for inference (folded, or converted to int8) and its surroundings."""
+
+    name: str
+    system: System
+    labels: tuple[str, ...]
+    network: nn.Module
+    decide: nn.Module
+    precision: str  # "float32" or "int8"
+    complexity: dict[str, Any]
+    claims: dict[str, Any]
+
+
+def write_model(export: Export, form: str, path: Path, waveforms: Tensor) -> Path:
+    """Write the model file and return its path; `waveforms` (2 or more, window_samples) are what it is proven on.
+
+    Raises:
+        SettingError: an unknown form.
+        ModelError: the file's answers on `waveforms` differ from the network's; nothing is written.
+        OutputError: the folder cannot be written; nothing is left behind.
+    """
+    if form not in FORMS:
+        raise SettingError(f"--form takes {' or '.join(FORMS)}; '{form}' came.")
+    front_end = export.system.frontend.build().eval()
+    with torch.inference_mode():
+        features = front_end(waveforms)
+        # The batch goes through one by one as well: a device asks for single windows.
+        expected = export.decide(export.network(features)).numpy()
+    example = (features if form == "features" else waveforms).clone()
+    deployed = Deployed(export.network, export.decide, None if form == "features" else front_end).eval()
+    model = slim(traced(deployed, example[:2], form))
+    _describe(model, export, form)
+    data = sealed(model.SerializeToString())
+    _compare(data, form, example.numpy(), expected, TOLERANCE[export.precision])
+    _write(data, path)
+    return path
+
+
+def _describe(model: onnx.ModelProto, export: Export, form: str) -> None:
+    system = export.system
+    card = ModelCard(
+        name=export.name,
+        system=system.name,
+        version=__version__,
+        form=form,
+        precision=export.precision,
+        labels=export.labels,
+        sample_rate_hz=system.task.sample_rate_hz,
+        window_samples=system.window_samples,
+        channels=system.task.channels,
+        frontend=system.frontend.constants(),
+        claims=export.claims,
+        complexity=export.complexity,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    for key, value in card.metadata().items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, value
+
+
+def _compare(data: bytes, form: str, example: np.ndarray, expected: np.ndarray, tolerance: float) -> None:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    singles = [session.run(["probabilities"], {form: example[i : i + 1]})[0] for i in range(len(example))]
+    for answers in (np.concatenate(singles), session.run(["probabilities"], {form: example})[0]):
+        worst = float(np.abs(answers - expected).max())
+        if not worst <= tolerance:
+            raise ModelError(
+                f"the exported file differs from the network by {worst:.4f} of probability, at most {tolerance} is "
+                "allowed; it was not written. Please report this with the system file."
+            )
+
+
+def _write(data: bytes, path: Path) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(f"{path} cannot be written: {error.strerror}. Choose another place or free some room.") from None

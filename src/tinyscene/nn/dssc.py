@@ -1,0 +1,66 @@
+"""DSSC: the separable convolution of report 001 (figure 3)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class DSSC(nn.Module):
+    """(batch, in_channels, band, frame) -> (batch, out_channels, band, frame).
+
+    1x1 convolution in out_channels groups, then two dilated depthwise convolutions, one along each axis, whose
+    sum is normalised: out * (in/out) + 6 out + 2 out parameters. out_channels divides in_channels.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__()
+        o = out_channels
+        self.pointwise = nn.Conv2d(in_channels, o, 1, groups=o, bias=False)
+        self.band = nn.Conv2d(o, o, (3, 1), padding=(2, 0), dilation=(2, 1), groups=o, bias=False)
+        self.frame = nn.Conv2d(o, o, (1, 3), padding=(0, 2), dilation=(1, 2), groups=o, bias=False)
+        self.norm = nn.BatchNorm2d(o)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.pointwise(x)
+        return torch.relu(self.norm(self.band(x) + self.frame(x)))
+
+    def folded(self) -> FoldedDSSC:
+        """The same function with the 1x1 convolution and the batch norm multiplied into the two branches."""
+        return FoldedDSSC(self)
+
+
+class FoldedDSSC(nn.Module):
+    """DSSC for inference: relu(band(x) + frame(x)), two grouped convolutions and one bias.
+
+    The batch norm follows a *sum* of convolutions, which no tool folds: its scale goes into both kernels, its
+    shift into the first one's bias. No activation lies between the 1x1 and the depthwise kernels, so their
+    product is one grouped kernel: a third of the convolutions to quantise is gone.
+    """
+
+    def __init__(self, block: DSSC):
+        super().__init__()
+        norm = block.norm
+        scale = norm.weight.detach() / torch.sqrt(norm.running_var + norm.eps)
+        mix = block.pointwise.weight.detach()  # (out, in/out, 1, 1)
+        self.band, self.frame = (self._branch(conv, mix, scale, first) for conv, first in ((block.band, True), (block.frame, False)))
+        assert self.band.bias is not None
+        self.band.bias.data.copy_(norm.bias.detach() - norm.running_mean * scale)
+
+    @staticmethod
+    def _branch(conv: nn.Conv2d, mix: Tensor, scale: Tensor, bias: bool) -> nn.Conv2d:
+        out, per_group = mix.shape[:2]
+        folded = nn.Conv2d(
+            out * per_group,
+            out,
+            conv.kernel_size,  # type: ignore[arg-type]
+            padding=conv.padding,  # type: ignore[arg-type]
+            dilation=conv.dilation,  # type: ignore[arg-type]
+            groups=out,
+            bias=bias,
+        )
+        folded.weight.data.copy_(conv.weight.detach() * mix * scale[:, None, None, None])
+        return folded
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.band(x) + self.frame(x))

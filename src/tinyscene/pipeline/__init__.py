@@ -1,0 +1,45 @@
+"""Runs: prepared from their record, walked stage by stage, evaluated, exported."""
+
+from typing import TYPE_CHECKING
+
+from ..lazy import lazy_names
+
+if TYPE_CHECKING:
+    from .evaluating import claims_table, evaluate_run
+    from .exporting import export_run, stage_complexity
+    from .preparing import Prepared, prepare
+    from .run_folder import RunRecord, circumstances, open_run, start_run
+    from .stages import finished_stages, run_stages
+
+__all__ = [
+    "Prepared",
+    "RunRecord",
+    "circumstances",
+    "claims_table",
+    "evaluate_run",
+    "export_run",
+    "finished_stages",
+    "open_run",
+    "prepare",
+    "run_stages",
+    "stage_complexity",
+    "start_run",
+]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Prepared": "preparing",
+        "RunRecord": "run_folder",
+        "circumstances": "run_folder",
+        "claims_table": "evaluating",
+        "evaluate_run": "evaluating",
+        "export_run": "exporting",
+        "finished_stages": "stages",
+        "open_run": "run_folder",
+        "prepare": "preparing",
+        "run_stages": "stages",
+        "stage_complexity": "exporting",
+        "start_run": "run_folder",
+    },
+)

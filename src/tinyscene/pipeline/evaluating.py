@@ -1,0 +1,123 @@
+"""Every finished stage of a run, and every model file in it, on the run's test clips; the report folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..evaluate import Predictions, measure, write_report
+from ..runtime import Classifier
+from ..system import System
+from ..train import JOURNAL, predict, read_journal
+from .exporting import EVALUATION, stage_complexity
+from .preparing import Prepared, data_facts
+from .run_folder import RunRecord, write_json
+from .stages import finished_stages, restore_float, restore_int8
+
+
+def evaluate_run(
+    prepared: Prepared, record: RunRecord, folder: Path, hop_s: float | None = None
+) -> dict[str, Any]:
+    """Write predictions, evaluation.json and report/ into the run; returns what evaluation.json holds.
+
+    The figures of the last stage stand at the top and again, as those of every stage, under "stages"; "exported"
+    holds those of the model files, classified by the runtime from the audio files.
+
+    Raises:
+        ModelError: nothing is trained yet.
+    """
+    restore_float(prepared, folder)  # says so if nothing is trained
+    store = prepared.store(prepared.split.test, "windows", hop_s)
+    stages, complexity, journal = {}, {}, {}
+    for stage in finished_stages(prepared, folder):
+        network = restore_int8(prepared, folder, stage) if stage.compresses else restore_float(prepared, folder)
+        probabilities = predict(
+            network, prepared.front_end.finish, prepared.decide, store, np.arange(len(store))  # type: ignore[arg-type]
+        )
+        stages[stage.name] = _measured(prepared, probabilities, folder / stage.name / "predictions.csv")
+        complexity[stage.name] = stage_complexity(prepared, folder, stage.compresses)
+        journal[stage.name] = read_journal(folder / stage.name / JOURNAL)
+    exported = {}
+    for path in sorted(folder.glob("*.onnx")):
+        with prepared.progress(f"classify with {path.name}") as report:
+            probabilities = _by_runtime(prepared, path, hop_s, report)
+        exported[path.name] = _measured(prepared, probabilities, folder / f"{path.stem}.predictions.csv")
+    last = list(stages)[-1]
+    result = {
+        "run": str(folder),
+        "system": prepared.system.name,
+        "data": data_facts(prepared),
+        "stage": last,
+        **stages[last],
+        "stages": stages,
+        "exported": exported,
+        "complexity": complexity,
+    }
+    write_json(folder / EVALUATION, result)
+    facts = {
+        "title": folder.resolve().name,
+        "system": prepared.system.name,
+        "created": record.created,
+        "data": result["data"],
+        "run": {
+            "seed": record.seed,
+            "command": record.command,
+            "versions": dict(record.versions),
+            "machine": record.machine,
+            "settings": dict(record.settings),
+        },
+        "stages": stages | {f"exported: {name}": figures for name, figures in exported.items()},
+        "headline": last,
+        "complexity": complexity,
+        "journal": journal,
+        "claims": claims_table(prepared.system),
+        "notes": [*prepared.system.notes, *prepared.dataset.notes],
+    }
+    write_report(folder / "report", facts)
+    return result
+
+
+def claims_table(system: System) -> list[dict[str, Any]]:
+    """The report's figures as rows: figure, published, reached, source, why."""
+    return [
+        {
+            "figure": figure,
+            "published": claim.published,
+            "reached": "" if claim.reached is None else f"{claim.reached:,}",
+            "source": claim.source,
+            "why": claim.why,
+        }
+        for figure, claim in system.claims.items()
+    ]
+
+
+def _measured(prepared: Prepared, probabilities: np.ndarray, path: Path) -> dict[str, Any]:
+    test = prepared.dataset.take(prepared.split.test)
+    predictions = Predictions(
+        classes=test.classes,
+        probabilities=probabilities,
+        target=test.target,
+        files=[str(file) for file in test.files],
+        devices=[str(device) for device in test.device],
+        cities=[str(city) for city in test.city],
+        recordings=[str(recording) for recording in test.recording],
+    )
+    predictions.write_csv(path)
+    return measure(predictions)
+
+
+def _by_runtime(
+    prepared: Prepared, path: Path, hop_s: float | None, report: Callable[[int, int], None]
+) -> np.ndarray:
+    classifier = Classifier(path)
+    paths = prepared.dataset.take(prepared.split.test).paths()
+    rows = []
+    for i, clip in enumerate(paths):
+        (decision,) = classifier.classify(clip, hop_s, top_k=len(classifier.labels))
+        scores = {entry["label"]: entry["score"] for entry in decision.top}
+        rows.append([scores[label] for label in prepared.dataset.classes])
+        report(i + 1, len(paths))
+    return np.asarray(rows)

@@ -1,0 +1,116 @@
+"""The folder of a run: what was run (run.json), a folder a stage, the model files, the report."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from ..errors import ModelError, OutputError, SettingError
+
+RECORD = "run.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """All that is needed to do the run again, or to go on with it."""
+
+    system: str  # a published system's name, or system.py beside this record
+    data: str
+    seed: int
+    fold: str | None = None
+    test_share: float | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    created: str = ""
+    command: str = ""
+    machine: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """What a resumed run must not change."""
+        keys = ("system", "data", "seed", "fold", "test_share", "columns", "settings")
+        return {key: getattr(self, key) for key in keys}
+
+
+def start_run(folder: Path, record: RunRecord, resume: bool, system_source: Path | None = None) -> None:
+    """Make the folder and write its record; `system_source` is the user's own system file, kept as system.py.
+
+    Raises:
+        OutputError: the folder holds something already (without resume), or cannot be written.
+        SettingError: resume with other settings than the run was started with.
+    """
+    if resume and (folder / RECORD).is_file():
+        old = open_run(folder)
+        for key, value in record.chosen.items():
+            if old.chosen[key] != value:
+                raise SettingError(
+                    f"{folder} was started with {key} {old.chosen[key]!r}, {value!r} came; "
+                    "resume with the same settings or choose another --out."
+                )
+        return
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        hint = "continue it with --resume, or choose another --out" if (folder / RECORD).is_file() else "choose another --out"
+        raise OutputError(f"{folder} exists already; {hint}.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if system_source is not None:
+            (folder / "system.py").write_bytes(system_source.read_bytes())
+        write_json(folder / RECORD, {"format": FORMAT, **asdict(record)})
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written: {error.strerror}. Choose another --out.") from None
+
+
+def open_run(folder: Path) -> RunRecord:
+    """The record of a run.
+
+    Raises:
+        ModelError: no run there, or its record cannot be read.
+    """
+    path = folder / RECORD
+    if not path.is_file():
+        raise ModelError(f"{folder} is no run folder (it has no {RECORD}); make one with: tinyscene train ... --out {folder}")
+    try:
+        facts = json.loads(path.read_text())
+        if facts.pop("format") != FORMAT:
+            raise ModelError(f"{path} was written by another version of tinyscene; use that version.")
+        return RunRecord(**facts | {"classes": tuple(facts["classes"])})
+    except (ValueError, TypeError, KeyError) as error:
+        raise ModelError(f"{path} cannot be read ({error}); it is cut or was changed.") from None
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write under a temporary name, then rename."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(f"{path} cannot be written: {error.strerror}.") from None
+
+
+def circumstances() -> dict[str, Any]:
+    """When, by what command, on what machine and with which versions."""
+    versions = {"python": platform.python_version()}
+    for name in ("tinyscene", "torch", "lightning", "torchao", "onnx", "onnxruntime", "numpy"):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": " ".join(["tinyscene", *sys.argv[1:]]),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPU cores",
+        "versions": versions,
+    }

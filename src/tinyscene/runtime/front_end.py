@@ -1,0 +1,51 @@
+"""A trained front end, rebuilt from the constants its model file carries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..errors import ModelError
+from .log_mel import LogMel
+from .standardised_deltas import StandardisedDeltas
+
+SPECTRAL = {part.__name__: part for part in (LogMel,)}
+FINISH = {part.__name__: part for part in (StandardisedDeltas,)}
+
+Stage = Callable[[np.ndarray], np.ndarray]
+
+
+def front_end(constants: Mapping[str, Any]) -> Stage:
+    """waveform (batch, time) -> features (batch, channel, band, frame), both float32.
+
+    `constants` is {"class": "FrontEnd", "spectral": {"class": ..., numbers}, "finish": {"class": ..., numbers}}, what
+    the training package writes of its front end. Raises ModelError for a class or number this version does not have.
+    """
+    if constants.get("class") != "FrontEnd":
+        raise ModelError(
+            f"the model's front end takes the class FrontEnd; {constants.get('class')!r} came. "
+            "Export the model again with this version, or upgrade tinyscene."
+        )
+    spectral = _part("spectral", constants.get("spectral"), SPECTRAL)
+    finish = _part("finish", constants.get("finish"), FINISH)
+    return lambda waveform: finish(spectral(waveform))
+
+
+def _part(step: str, constants: Any, known: Mapping[str, Callable[..., Stage]]) -> Stage:
+    numbers = dict(constants) if isinstance(constants, Mapping) else {}
+    name = numbers.pop("class", None)
+    if name not in known:
+        raise ModelError(
+            f"the {step} step of the model's front end takes {', '.join(known)}; {name!r} came. "
+            "Export the model again with this version, or upgrade tinyscene."
+        )
+    try:
+        return known[name](**numbers)
+    except TypeError as error:
+        reason = str(error).replace(".__init__()", "")
+        raise ModelError(
+            f"the {step} step of the model's front end does not fit this version: {reason}. "
+            "Export the model again with this version, or upgrade tinyscene."
+        ) from None

@@ -1,0 +1,159 @@
+"""The model file: one ONNX file that says what it is (`tinyscene.model`) and whether it is whole (`tinyscene.sha256`).
+
+Both are metadata strings of the ONNX file. The checksum is the SHA-256 of the file's bytes with its own 64 characters
+replaced by 64 zeros, so any ONNX tool can still read the file, and a changed weight, label or constant is noticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from typing import Any
+
+from ..errors import ModelError
+from .onnx_bytes import CutShort, NotOnnx, Value, metadata
+
+FORMAT = 1
+CARD_KEY, CHECKSUM_KEY = "tinyscene.model", "tinyscene.sha256"
+NO_CHECKSUM = "0" * 64
+_AGAIN = "Copy or download it again."
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a model file says of itself. Its JSON text is this, with "format" in front."""
+
+    name: str
+    system: str
+    version: str  # of tinyscene, when the file was written
+    form: str  # what the network takes: "features" or "waveform"
+    precision: str  # "float32" or "int8"
+    labels: tuple[str, ...]  # in output order
+    sample_rate_hz: int
+    window_samples: int
+    channels: str  # what a stereo clip becomes: "mean" or "first"
+    frontend: Mapping[str, Any]  # constants of `front_end`; empty when form is "waveform"
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    complexity: Mapping[str, Any] = field(default_factory=dict)  # parameters, bytes, macs
+    created: str = ""
+
+    def to_json(self) -> str:
+        """The text of `tinyscene.model`."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False, separators=(",", ":"))
+
+    def metadata(self) -> dict[str, str]:
+        """The two metadata strings an exporter adds to its ONNX file, in this order; `sealed` fills in the second."""
+        return {CARD_KEY: self.to_json(), CHECKSUM_KEY: NO_CHECKSUM}
+
+
+def checksum(data: bytes) -> str:
+    """What `tinyscene.sha256` of the model file `data` must be, 64 hexadecimal characters."""
+    return _checksum(data, _seal(data, _entries(data, "the model"), "the model"))
+
+
+def sealed(data: bytes) -> bytes:
+    """The model file `data` with its checksum filled in."""
+    place = _seal(data, _entries(data, "the model"), "the model")
+    return data[: place.start] + _checksum(data, place).encode() + data[place.start + 64 :]
+
+
+def read_model_file(path: str | os.PathLike[str]) -> tuple[bytes, ModelCard]:
+    """The bytes of a model file and its card, once the file is known to be ours, whole, unchanged and not too new.
+
+    Raises ModelError, naming the file, when it is not.
+    """
+    name = os.fspath(path)
+    try:
+        with open(name, "rb") as file:
+            data = file.read()
+    except FileNotFoundError:
+        raise ModelError(
+            f"{name} does not exist; a tinyscene model file (.onnx) is taken. Check the name, or write one with "
+            "`tinyscene export`."
+        ) from None
+    except IsADirectoryError:
+        raise ModelError(f"{name} is a folder; a tinyscene model file (.onnx) is taken. Name a file in it.") from None
+    except OSError as error:
+        raise ModelError(f"{name} cannot be read ({error.strerror}). Check its permissions and the disk.") from None
+    if not data:
+        raise ModelError(f"{name} is empty (0 bytes); a tinyscene model file is taken. {_AGAIN}")
+    entries = _entries(data, name)
+    if CARD_KEY not in entries:
+        raise ModelError(
+            f"{name} is an ONNX file without {CARD_KEY}: it is not a tinyscene model, or its end is cut off. "
+            "Write one with `tinyscene export`, or copy it again."
+        )
+    content = _json(entries[CARD_KEY].text)
+    written = content.get("format") if content else None
+    if isinstance(written, int) and written > FORMAT:  # before the checksum: a newer format may have another rule
+        raise ModelError(
+            f"{name} has the model format {written}; this version reads up to {FORMAT}. "
+            "Upgrade: pip install --upgrade tinyscene."
+        )
+    place = _seal(data, entries, name)
+    if place.text.decode("ascii", "replace") != _checksum(data, place):
+        raise ModelError(f"{name} was changed or damaged since it was written: its checksum does not fit. {_AGAIN}")
+    return data, _card(content, name)
+
+
+def _entries(data: bytes, name: str) -> dict[str, Value]:
+    try:
+        return metadata(data)
+    except CutShort:
+        raise ModelError(f"{name} is cut short: its last part runs past {len(data):,} bytes. {_AGAIN}") from None
+    except NotOnnx:
+        raise ModelError(
+            f"{name} is not an ONNX file, or its bytes are damaged; a tinyscene model file is taken. "
+            "Write one with `tinyscene export`, or copy it again."
+        ) from None
+
+
+def _seal(data: bytes, entries: Mapping[str, Value], name: str) -> Value:
+    place = entries.get(CHECKSUM_KEY)
+    if place is None or len(place.text) != 64:
+        raise ModelError(f"{name} has no {CHECKSUM_KEY} of 64 characters: its end is cut off or changed. {_AGAIN}")
+    return place
+
+
+def _checksum(data: bytes, place: Value) -> str:
+    digest = hashlib.sha256(memoryview(data)[: place.start])
+    digest.update(NO_CHECKSUM.encode())
+    digest.update(memoryview(data)[place.start + 64 :])
+    return digest.hexdigest()
+
+
+def _json(text: bytes) -> dict[str, Any] | None:
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _card(content: dict[str, Any] | None, name: str) -> ModelCard:
+    """The card in `content`; fields this version does not know are left out, missing ones are an error."""
+    if content is None:
+        raise ModelError(f"{name}: {CARD_KEY} is no JSON object. Export the model again.")
+    needed = [item.name for item in fields(ModelCard) if item.default is MISSING and item.default_factory is MISSING]
+    missing = [key for key in ("format", *needed) if key not in content]
+    if missing:
+        raise ModelError(
+            f"{name}: {CARD_KEY} takes {', '.join(needed)}; it came without {', '.join(missing)}. "
+            "Export the model again."
+        )
+    card = ModelCard(**{item.name: content[item.name] for item in fields(ModelCard) if item.name in content})
+    for key, allowed in (
+        ("form", ("features", "waveform")),
+        ("precision", ("float32", "int8")),
+        ("channels", ("mean", "first")),
+    ):
+        if getattr(card, key) not in allowed:
+            raise ModelError(
+                f"{name}: {CARD_KEY}.{key} takes {' or '.join(allowed)}; {getattr(card, key)!r} came. "
+                "Export the model again."
+            )
+    object.__setattr__(card, "labels", tuple(card.labels))
+    return card

@@ -1,0 +1,61 @@
+"""Checkpoints that are whole or not there, and cannot execute code when loaded."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.plugins.io import CheckpointIO
+
+from ..errors import ModelError, OutputError
+
+
+def save(state: Any, path: Path) -> None:
+    """Write tensors and plain values under a temporary name, then rename.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(temporary, "wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into a RuntimeError
+        temporary.unlink(missing_ok=True)
+        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+        raise OutputError(f"{path} cannot be written: {reason}. Free some room or choose another --out.") from None
+
+
+def load(path: Path) -> Any:
+    """Read what `save` wrote: tensors and plain values only, so a foreign file cannot run code.
+
+    Raises:
+        ModelError: no such file, cut, or holding anything but tensors and plain values.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise ModelError(f"{path} does not exist; train the run to its end first (--resume continues it).") from None
+    except Exception as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{path} is no usable checkpoint ({type(error).__name__}: {reason}).") from None
+
+
+class SafeCheckpointIO(CheckpointIO):
+    """Lightning's checkpoints by the two functions above."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        save(checkpoint, Path(path))
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        return load(Path(path))
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        Path(path).unlink(missing_ok=True)

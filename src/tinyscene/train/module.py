@@ -1,0 +1,106 @@
+"""The one LightningModule: batch -> augmentations -> features -> losses -> step. Stages give it parts, never subclass it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..augment import augmented
+from ..batch import Batch
+from ..errors import TinysceneError
+from ..spec import Spec
+from .job import Job, predict
+from .schedules import CosineWarmup
+
+Gradients = Callable[[Sequence[Tensor], Sequence[nn.Parameter]], None]
+
+
+class SceneModule(pl.LightningModule):
+    """Trains `network` (features -> logits) on the crops of a Job.
+
+    Each epoch starts all chance anew from (seed, epoch): a run that was killed and resumed takes the same steps as
+    one that was not.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        job: Job,
+        objective: nn.Module,
+        gradients: Gradients,
+        optimizer: Spec,
+        schedule: CosineWarmup,
+        epochs: int,
+    ):
+        super().__init__()
+        self.automatic_optimization = False  # the gradients of several tasks are made by a part of their own
+        self.network, self.objective, self.finish = network, objective, job.finish
+        self.job, self.gradients, self.optimizer_spec = job, gradients, optimizer
+        self.schedule, self.epochs = schedule, epochs
+        self.row: dict[str, Any] = {}
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return self.optimizer_spec.build(params=self.network.parameters())
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        return replace(batch, x=batch.x.to(device), target=batch.target.to(device))
+
+    def on_train_epoch_start(self) -> None:
+        epoch = self.current_epoch
+        torch.manual_seed(int(np.random.SeedSequence([self.job.seed, epoch]).generate_state(1)[0]))
+        base = self.optimizer_spec.fields["lr"]
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = self.schedule.lr(epoch, self.epochs, base)
+        self.row = {"epoch": epoch, "lr": self.trainer.optimizers[0].param_groups[0]["lr"]}
+        self._loss, self._right, self._seen = 0.0, 0.0, 0
+
+    def training_step(self, batch: Batch, index: int) -> None:
+        rng = np.random.default_rng([self.job.seed, self.current_epoch, index, self.global_rank])
+        with torch.no_grad():
+            batch = augmented(batch, self.job.bands_augment, rng)
+            batch = replace(batch, x=self.finish(batch.x))
+            batch = augmented(batch, self.job.features_augment, rng)
+        logits = self.network(batch.x.contiguous(memory_format=torch.channels_last)).float()
+        losses = self.objective(logits, batch.target)
+        optimizer = self.optimizers()
+        assert isinstance(optimizer, pl.core.optimizer.LightningOptimizer)
+        optimizer.zero_grad()
+        self.gradients(losses, list(self.network.parameters()))
+        optimizer.step()
+        n_classes = batch.target.shape[1]
+        self._loss += float(sum(loss.detach() for loss in losses))
+        self._right += float((logits[:, :n_classes].argmax(1) == batch.target.argmax(1)).sum())
+        self._seen += len(logits)
+
+    def on_train_epoch_end(self) -> None:
+        loss = self._loss / max(1, self._seen)
+        if not np.isfinite(loss):
+            raise TinysceneError(
+                f"the loss of epoch {self.current_epoch + 1} is {loss}: training has diverged. "
+                "Lower the learning rate (--set recipe.fit.optimizer.lr=...) and start anew."
+            )
+        # Accuracy on augmented clips, against the class that weighs most in the mix.
+        self.row |= {"loss": loss, "accuracy": self._right / max(1, self._seen)}
+        if len(self.job.validation):
+            self.network.eval()
+            self.row |= self._validate()
+            self.network.train()
+        if self.trainer.loggers:
+            self.log_dict({key: float(value) for key, value in self.row.items() if key != "epoch"})
+
+    def _validate(self) -> dict[str, float]:
+        rows = self.job.validation
+        decide = self.job.decide.to(self.device)
+        probabilities = predict(self.network, self.finish, decide, self.job.windows, rows)
+        target = self.job.crops.dataset.target[rows]
+        chosen = np.clip(probabilities[np.arange(len(rows)), target], 1e-15, 1.0)
+        return {
+            "validation_accuracy": float((probabilities.argmax(1) == target).mean()),
+            "validation_log_loss": float(-np.log(chosen).mean()),
+        }
