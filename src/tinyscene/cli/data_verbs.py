@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Annotated
@@ -84,7 +85,7 @@ def synthesise(
     from .show import progress_bar
 
     with progress_bar("synthetic scenes") as report:
-        make_synthetic_set(folder, seed=seed, progress=report)
+        make_synthetic_set(folder, seed=seed, progress=report, workers=os.cpu_count() or 1)
     typer.echo(f"synthetic scenes: {folder}", err=True)
 
 

@@ -35,20 +35,14 @@ def freeze_observers(graph: nn.Module) -> None:
 
 def converted(graph: GraphModule) -> GraphModule:
     """A copy with int8 weights and quantise / dequantise pairs, every bias on the int32 grid: what is exported."""
-    was_training = graph.training
-    graph.eval()
-    freeze_observers(graph)
-    result = convert_pt2e(_copied(graph), fold_quantize=True)
-    graph.train(was_training)
+    copied = copy.deepcopy(graph)
+    pt2e.move_exported_model_to_eval(copied)
+    freeze_observers(copied)
+    result = convert_pt2e(copied, fold_quantize=True)
+    pt2e.allow_exported_model_train_eval(result)
     with torch.no_grad():
         _snap_biases(result)
     return result
-
-
-def _copied(graph: GraphModule) -> GraphModule:
-    copied = copy.deepcopy(graph)
-    pt2e.move_exported_model_to_eval(copied)
-    return copied
 
 
 def _snap_biases(graph: GraphModule) -> None:

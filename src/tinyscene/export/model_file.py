@@ -52,11 +52,10 @@ def write_model(export: Export, form: str, path: Path, waveforms: Tensor) -> Pat
     if form not in FORMS:
         raise SettingError(f"--form takes {' or '.join(FORMS)}; '{form}' came.")
     front_end = export.system.frontend.build().eval()
-    with torch.inference_mode():
+    with torch.no_grad():
         features = front_end(waveforms)
-        # The batch goes through one by one as well: a device asks for single windows.
         expected = export.decide(export.network(features)).numpy()
-    example = (features if form == "features" else waveforms).clone()
+    example = features if form == "features" else waveforms
     deployed = Deployed(export.network, export.decide, None if form == "features" else front_end).eval()
     model = slim(traced(deployed, example[:2], form))
     _describe(model, export, form)
@@ -92,6 +91,7 @@ def _compare(data: bytes, form: str, example: np.ndarray, expected: np.ndarray, 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    # One by one and all at once: a device asks for single windows, an archive for many.
     singles = [session.run(["probabilities"], {form: example[i : i + 1]})[0] for i in range(len(example))]
     for answers in (np.concatenate(singles), session.run(["probabilities"], {form: example})[0]):
         worst = float(np.abs(answers - expected).max())

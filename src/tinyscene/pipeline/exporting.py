@@ -53,11 +53,10 @@ def export_run(prepared: Prepared, folder: Path, form: str, stage_name: str | No
 
 
 def stage_complexity(prepared: Prepared, folder: Path, compressed: bool) -> dict[str, Any]:
-    """Counts of a stage's network: as published for a float one, folded and in bytes of int8 for a compressed one."""
+    """Counts of a stage's network; a compressed one's bytes are those of its int8 form."""
     network = restore_float(prepared, folder)
-    if compressed:
-        network = fold(network)
-    return count_complexity(network, prepared.example()[:1], prepared.system.task.window_s, int8=compressed)
+    int8_form = fold(network) if compressed else None
+    return count_complexity(network, prepared.example()[:1], prepared.system.task.window_s, int8_form)
 
 
 def _proof(prepared: Prepared) -> torch.Tensor:

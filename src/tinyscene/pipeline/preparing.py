@@ -54,8 +54,8 @@ class Prepared:
 
     def example(self) -> Tensor:
         """Two windows of finished features, to trace and to count on."""
-        with torch.inference_mode():
-            return self.front_end(torch.zeros(2, self.system.window_samples)).clone()
+        with torch.no_grad():
+            return self.front_end(torch.zeros(2, self.system.window_samples))
 
     def store(self, rows: np.ndarray, cut: str, hop_s: float | None = None) -> BandStore:
         """Band features of `rows`, from the cache or computed now."""

@@ -81,4 +81,5 @@ def _loaded(network: nn.Module, folder: Path) -> nn.Module:
         network.load_state_dict(load(folder / WEIGHTS))
     except RuntimeError as error:
         raise ModelError(f"{folder / WEIGHTS} does not fit the system: {str(error).splitlines()[0]}") from None
-    return network.eval()
+    network.eval()  # a traced network's own eval() returns nothing
+    return network

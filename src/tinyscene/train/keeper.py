@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Checkpoint
 
 from .checkpoints import save
 from .journal import JOURNAL, append_row
@@ -16,8 +17,10 @@ CHECKPOINT = "last.ckpt"
 BEST = "best.pt"
 
 
-class Keeper(pl.Callback):
+class Keeper(Checkpoint):
     """Keeps a stage's folder such that a kill at any moment loses at most the epoch in work.
+
+    A Checkpoint, because lightning calls those after the module's own end of epoch.
 
     Args:
         folder: the stage's folder.

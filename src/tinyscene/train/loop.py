@@ -60,7 +60,8 @@ def train(
     network = network.to("cpu")
     checkpoints.save(network.state_dict(), folder / WEIGHTS)
     (folder / BEST).unlink(missing_ok=True)
-    return network.eval()
+    network.eval()  # a traced network's own eval() returns nothing
+    return network
 
 
 def _trainer(job: Job, epochs: int, callbacks: list[pl.Callback], folder: Path) -> pl.Trainer:
@@ -86,7 +87,6 @@ def _trainer(job: Job, epochs: int, callbacks: list[pl.Callback], folder: Path) 
         plugins=[checkpoints.SafeCheckpointIO()],
         logger=logger,
         log_every_n_steps=1,
-        enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,

@@ -43,7 +43,8 @@ class SceneModule(pl.LightningModule):
         self.network, self.objective, self.finish = network, objective, job.finish
         self.job, self.gradients, self.optimizer_spec = job, gradients, optimizer
         self.schedule, self.epochs = schedule, epochs
-        self.row: dict[str, Any] = {}
+        self.row: dict[str, Any] = {}  # the journal's line of the last whole epoch
+        self._loss, self._right, self._seen = 0.0, 0.0, 0
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return self.optimizer_spec.build(params=self.network.parameters())
@@ -57,7 +58,6 @@ class SceneModule(pl.LightningModule):
         base = self.optimizer_spec.fields["lr"]
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = self.schedule.lr(epoch, self.epochs, base)
-        self.row = {"epoch": epoch, "lr": self.trainer.optimizers[0].param_groups[0]["lr"]}
         self._loss, self._right, self._seen = 0.0, 0.0, 0
 
     def training_step(self, batch: Batch, index: int) -> None:
@@ -78,15 +78,20 @@ class SceneModule(pl.LightningModule):
         self._right += float((logits[:, :n_classes].argmax(1) == batch.target.argmax(1)).sum())
         self._seen += len(logits)
 
+    @property
+    def running(self) -> tuple[float, float]:
+        """Loss and accuracy of the epoch so far, on augmented clips against the class that weighs most in the mix."""
+        return self._loss / max(1, self._seen), self._right / max(1, self._seen)
+
     def on_train_epoch_end(self) -> None:
-        loss = self._loss / max(1, self._seen)
+        loss, accuracy = self.running
         if not np.isfinite(loss):
             raise TinysceneError(
                 f"the loss of epoch {self.current_epoch + 1} is {loss}: training has diverged. "
                 "Lower the learning rate (--set recipe.fit.optimizer.lr=...) and start anew."
             )
-        # Accuracy on augmented clips, against the class that weighs most in the mix.
-        self.row |= {"loss": loss, "accuracy": self._right / max(1, self._seen)}
+        lr = self.trainer.optimizers[0].param_groups[0]["lr"]
+        self.row = {"epoch": self.current_epoch, "lr": lr, "loss": loss, "accuracy": accuracy}
         if len(self.job.validation):
             self.network.eval()
             self.row |= self._validate()

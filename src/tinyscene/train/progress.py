@@ -26,7 +26,6 @@ class StageProgress(pl.Callback):
             console=Console(stderr=True),
         )
         self._task: TaskID | None = None
-        self._told = ""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         steps = int(trainer.num_training_batches)
@@ -39,15 +38,14 @@ class StageProgress(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if self._task is not None:
-            self._progress.update(self._task, advance=1, epoch=trainer.current_epoch + 1, told=self._told)
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, SceneModule)
-        row = pl_module.row
-        self._told = f"loss {row['loss']:.3f}  accuracy {row['accuracy']:.3f}"
-        if "validation_accuracy" in row:
-            self._told += f"  validation {row['validation_accuracy']:.3f}"
+        if self._task is None:
+            return
+        loss, accuracy = pl_module.running
+        told = f"loss {loss:.3f}  accuracy {accuracy:.3f}"
+        if "validation_accuracy" in pl_module.row:
+            told += f"  validation {pl_module.row['validation_accuracy']:.3f}"
+        self._progress.update(self._task, advance=1, epoch=trainer.current_epoch + 1, told=told)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         self._progress.stop()
