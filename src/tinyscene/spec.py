@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from .errors import SettingError, unknown
@@ -17,7 +19,7 @@ class Spec(Generic[T]):
 
     Unknown names are an error at once, so a system file with a slip does not import. Values may be Specs
     themselves, alone or in tuples; `build` makes the inner ones first, except where the argument is annotated as a
-    Spec: an optimiser cannot be made before its network. A Spec is frozen: `but` returns a copy.
+    Spec (or `Spec | None`): an optimiser cannot be made before its network. A Spec is frozen: `but` returns a copy.
     """
 
     def __init__(self, target: Callable[..., T], /, **numbers: Any):
@@ -44,17 +46,17 @@ class Spec(Generic[T]):
     def build(self, **more: Any) -> T:
         """Make the call. `more` adds or replaces numbers that only the data knows, such as n_classes."""
         _check_names(self.target, more)
-        asks_for_spec = {key for key, p in _parameters(self.target).items() if p.annotation in (Spec, "Spec")}
+        asks_for_spec = {key for key, p in _parameters(self.target).items() if "Spec" in _words(p.annotation)}
         numbers = self.numbers | more
         return self.target(**{key: v if key in asks_for_spec else _built(v) for key, v in numbers.items()})
 
     def plain(self) -> dict[str, Any]:
         """The call as JSON can hold it: class name and numbers; equal Specs give equal text."""
-        return {"class": self.target.__name__, **{key: _plain(value) for key, value in self.numbers.items()}}
+        return {"class": self.target.__name__, **_written(self.numbers, Spec.plain)}
 
     def constants(self) -> dict[str, Any]:
         """As `plain`, with the target's defaults filled in: all that a twin on a device needs to know."""
-        return {"class": self.target.__name__, **{key: _constants(value) for key, value in self.fields.items()}}
+        return {"class": self.target.__name__, **_written(self.fields, Spec.constants)}
 
     def __repr__(self) -> str:
         inner = "".join(f", {key}={value!r}" for key, value in self.numbers.items())
@@ -72,7 +74,13 @@ def snake_case(name: str) -> str:
 
 
 def _parameters(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
-    return {key: p for key, p in inspect.signature(target).parameters.items() if p.kind is not p.VAR_KEYWORD}
+    parameters = inspect.signature(target).parameters
+    return {key: p for key, p in parameters.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+
+
+def _words(annotation: Any) -> set[str]:
+    """The names in an annotation, written as text (our own files) or evaluated (torch's): "int | None" -> int, None."""
+    return set(re.findall(r"\w+", annotation if isinstance(annotation, str) else repr(annotation)))
 
 
 def _check_names(target: Callable[..., Any], numbers: Mapping[str, Any]) -> None:
@@ -90,73 +98,75 @@ def _built(value: Any) -> Any:
     return value
 
 
-def _plain(value: Any) -> Any:
+def _written(value: Any, how: Callable[[Spec[Any]], Any]) -> Any:
     if isinstance(value, Spec):
-        return value.plain()
+        return how(value)
     if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
+        return [_written(item, how) for item in value]
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _written(item, how) for key, item in value.items()}
     return value
 
 
-def _constants(value: Any) -> Any:
-    return value.constants() if isinstance(value, Spec) else _plain(value)
-
-
-def changed(owner: str, value: Any, path: str, text: str) -> Any:
+def changed(owner: str, value: Any, path: str, text: str, annotation: Any = "") -> Any:
     """`value` with the number at dotted `path` replaced by what `text` spells: what `--set path=value` does.
 
     `value` is a Spec, a frozen dataclass, a tuple of Specs (entered by name or by index) or, at the end of the
-    path, the number itself. `text` must spell a number of the same kind as the one it replaces.
+    path, the number itself. `text` must spell a number of the kind that its `annotation` names, or else of the same
+    kind as the one it replaces.
     """
     if not path:
-        return _parsed(owner, value, text)
+        return _parsed(owner, value, text, _words(annotation))
     head, _, rest = path.partition(".")
     here = f"{owner}.{head}"
     if isinstance(value, Spec):
         if head not in value.fields:
             raise unknown(owner, "field", head, value.fields)
-        return value.but(**{head: changed(here, value.fields[head], rest, text)})
+        annotation = _parameters(value.target)[head].annotation
+        return value.but(**{head: changed(here, value.fields[head], rest, text, annotation)})
     if isinstance(value, tuple) and value and all(isinstance(item, Spec) for item in value):
         names = [item.name for item in value]
         if head in names:
             index = names.index(head)
-        elif head.isdigit() and int(head) < len(value):
+        elif head.isdecimal() and int(head) < len(value):
             index = int(head)
         else:
             raise unknown(owner, "part", head, names)
         return (*value[:index], changed(here, value[index], rest, text), *value[index + 1 :])
-    if hasattr(value, "__dataclass_fields__"):
-        if head not in value.__dataclass_fields__:
-            raise unknown(owner, "field", head, value.__dataclass_fields__)
-        from dataclasses import replace
-
-        return replace(value, **{head: changed(here, getattr(value, head), rest, text)})
+    if is_dataclass(value) and not isinstance(value, type):
+        kinds = {field.name: field.type for field in fields(value)}
+        if head not in kinds:
+            raise unknown(owner, "field", head, kinds)
+        return replace(value, **{head: changed(here, getattr(value, head), rest, text, kinds[head])})
     raise SettingError(f"{owner} is {value!r} and has no fields; it cannot be entered with '.{path}'.")
 
 
-def _parsed(owner: str, old: Any, text: str) -> Any:
-    import ast
+_KINDS = {"bool": "true or false", "int": "a whole number", "float": "a number", "tuple": "a list such as 1,2,3"}
 
-    if isinstance(old, Spec) or hasattr(old, "__dataclass_fields__"):
-        names = list(old.fields if isinstance(old, Spec) else old.__dataclass_fields__)
+
+def _parsed(owner: str, old: Any, text: str, words: set[str]) -> Any:
+    """`text` as a value to stand where `old` stood; `words` are the names in the annotation of that place."""
+    if isinstance(old, Spec) or is_dataclass(old):
+        names = list(old.fields) if isinstance(old, Spec) else [field.name for field in fields(old)]
         raise SettingError(f"{owner} is a part, not a number; set one of its fields: {', '.join(names)}.")
-    if isinstance(old, str):
+    if text.lower() == "none" and (old is None or "None" in words):
+        return None
+    if isinstance(old, str) or (old is None and "str" in words):
         return text
+    if isinstance(old, tuple) and old:
+        items = filter(None, (item.strip(" '\"") for item in text.strip("()[] ").split(",")))
+        inner = words & {"float"}
+        return tuple(_parsed(f"{owner}[{i}]", old[min(i, len(old) - 1)], item, inner) for i, item in enumerate(items))
+    # What the annotation names goes before what stands there: torch writes weight_decay: float = 0.
+    own = set() if old is None else {type(old).__name__}
+    kinds = {"float"} if "float" in words | own and "bool" not in own else own or words & _KINDS.keys()
     try:
         new = ast.literal_eval(text.title() if text.lower() in ("true", "false", "none") else text)
     except (ValueError, SyntaxError):
-        raise SettingError(f"{owner} takes {_kind(old)} (now {old!r}); '{text}' came.") from None
-    if isinstance(old, float) and isinstance(new, int) and not isinstance(new, bool):
+        new = None
+    if kinds == {"float"} and type(new) is int:
         new = float(new)
-    if isinstance(new, list):
-        new = tuple(new)
-    if old is not None and new is not None and type(new) is not type(old):
-        raise SettingError(f"{owner} takes {_kind(old)} (now {old!r}); '{text}' came.")
+    if new is None or (kinds and type(new).__name__ not in kinds):
+        takes = " or ".join(_KINDS.get(kind, "a value") for kind in sorted(kinds)) or "a value"
+        raise SettingError(f"{owner} takes {takes} (now {old!r}); '{text}' came.")
     return new
-
-
-def _kind(value: Any) -> str:
-    kinds = {bool: "true or false", int: "a whole number", float: "a number", tuple: "a list such as 1,2,3"}
-    return kinds.get(type(value), "a value")

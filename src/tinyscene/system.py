@@ -34,6 +34,11 @@ class Task:
     def __post_init__(self) -> None:
         if self.channels not in ("mean", "first"):
             raise SettingError(f"Task.channels takes 'mean' or 'first'; '{self.channels}' came.")
+        if self.sample_rate_hz < 1 or round(self.window_s * self.sample_rate_hz) < 1:
+            raise SettingError(
+                f"Task.sample_rate_hz and Task.window_s take a window of 1 sample or more; "
+                f"{self.sample_rate_hz} and {self.window_s} came."
+            )
 
 
 @dataclass(frozen=True)

@@ -65,9 +65,7 @@ class SpecAugment:
         return replace(batch, x=batch.x.masked_fill(masked, self.fill))
 
 
-def _stripes(
-    rng: np.random.Generator, n: int, masks: int, widest: int, size: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _stripes(rng: np.random.Generator, n: int, masks: int, widest: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     width = rng.integers(0, min(widest, size) + 1, (n, masks))
     return rng.integers(0, size - width + 1), width
 

@@ -21,7 +21,8 @@ def sheet(system: System) -> list[tuple[str, str]]:
 def _rows(path: str, value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, Spec):
         yield path, value.target.__name__
-        for key, inner in value.fields.items():
+        ours = value.target.__module__.startswith("tinyscene")
+        for key, inner in (value.fields if ours else value.numbers).items():  # a library's other defaults are its own
             if key != "name":
                 yield from _rows(f"  {path}.{key}", inner)
     elif hasattr(value, "__dataclass_fields__"):

@@ -38,14 +38,17 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
         bar.stop()
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
-    """A plain table on stdout; the first column is text, the others are set right."""
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "", right: bool = True) -> None:
+    """A plain table on stdout; the first column is text, the others are set right unless they are text too."""
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i == 0 else "right", no_wrap=i == 0)
+        table.add_column(column, justify="right" if i and right else "left", no_wrap=i == 0)
     for row in rows:
         table.add_row(*row)
-    Console(highlight=False, soft_wrap=False).print(table)
+    console = Console(highlight=False)
+    if not console.is_terminal:  # a pipe or a file has no width that words would have to fit
+        console = Console(highlight=False, width=240)
+    console.print(table)
 
 
 def figures_table(result: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ def systems() -> None:
     for name, system in all_systems().items():
         report = system.report
         rows.append((name, str(report.year), report.challenge, report.authors))
-    print_table(("system", "year", "challenge", "authors"), rows)
+    print_table(("system", "year", "challenge", "authors"), rows, right=False)
     print("\nnext: tinyscene show NAME    or    tinyscene train NAME --data DIR --out RUN")
 
 
@@ -37,7 +37,7 @@ def show(
     report = chosen.report
     print(f"{chosen.name}: {report.title}\n{report.authors}, {report.year}. {report.challenge}.")
     print(f"file: {system_file(system)}\n")
-    print_table(("part", "value"), sheet(chosen))
+    print_table(("part", "value"), sheet(chosen), right=False)
     if chosen.claims:
         print()
         print_table(
@@ -46,6 +46,7 @@ def show(
                 (figure, c.published, "not run" if c.reached is None else f"{c.reached:,}", c.source)
                 for figure, c in chosen.claims.items()
             ],
+            right=False,
         )
         for figure, claim in chosen.claims.items():
             if claim.why:

@@ -16,7 +16,7 @@ import torch
 from .. import __version__
 from ..audio import read_audio, resample
 from ..errors import AudioError, DataError, OutputError
-from ..runtime.windows import cut_windows, fill_window
+from ..runtime.windows import SILENCE_RANGE, cut_windows, fill_window, sounding
 from ..system import System
 from .dataset import Dataset
 
@@ -25,15 +25,16 @@ CLIPS_PER_SHARD = 128  # a kill loses the shard in work, no more
 
 def cache_folder() -> Path:
     """Where features are kept: TINYSCENE_CACHE, or the user's cache folder."""
-    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "tinyscene"
-    return Path(os.environ.get("TINYSCENE_CACHE", default))
+    user = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("TINYSCENE_CACHE") or Path(user) / "tinyscene")
 
 
 class BandStore:
     """Band features of each clip of a data set as a memory-mapped array.
 
     Two cuts: "whole" gives one map of the whole clip, (1, channel, band, frame), from which training crops at
-    random; "windows" gives (window, channel, band, frame), each window from its own samples, as the device sees it.
+    random; "windows" gives (window, channel, band, frame), each sounding window from its own samples, as the device
+    sees it.
     The folder's name is a hash of all that made it: files, sizes, times, front end, rate, cut.
     """
 
@@ -52,9 +53,7 @@ class BandStore:
         self._paths = dataset.paths()
         self.folder = cache_folder() / self._key(system.frontend.numbers["spectral"].plain())
         self._fill(workers or os.cpu_count() or 1, progress)
-        self._shards = [
-            np.load(self.folder / f"{shard:05d}.npy", mmap_mode="r") for shard in range(self._n_shards)
-        ]
+        self._shards = [np.load(self.folder / f"{shard:05d}.npy", mmap_mode="r") for shard in range(self._n_shards)]
         counts = [np.load(self.folder / f"{shard:05d}.counts.npy") for shard in range(self._n_shards)]
         self._ends = [np.cumsum(count) for count in counts]
 
@@ -76,6 +75,13 @@ class BandStore:
         """Frames of one decision window."""
         with torch.inference_mode():
             return self._spectral(torch.zeros(1, self._window)).shape[-1]
+
+    @property
+    def silence_level(self) -> float:
+        """Highest band value that noise as weak as digital silence has, in the units of the features."""
+        noise = np.random.default_rng(0).uniform(-0.5, 0.5, (1, self._window)) * SILENCE_RANGE
+        with torch.inference_mode():
+            return float(self._spectral(torch.from_numpy(noise.astype(np.float32))).max())
 
     @property
     def _n_shards(self) -> int:
@@ -134,6 +140,7 @@ class BandStore:
         waveform = resample(waveform, rate, self._task.sample_rate_hz)
         if self._cut == "windows":
             pieces = cut_windows(waveform, self._window, self._hop)
+            pieces = pieces[sounding(pieces)]
         else:
             pieces = fill_window(waveform, self._window)[None]
         with torch.inference_mode():
@@ -156,7 +163,8 @@ class BandStore:
         except OSError as error:
             for leftover in self.folder.glob(f".{os.getpid()}-*"):
                 leftover.unlink(missing_ok=True)
+            reason = error.strerror or error  # numpy's short write has no strerror
             raise OutputError(
-                f"the feature cache {self.folder} cannot be written: {error.strerror}. "
-                "Set TINYSCENE_CACHE to a folder with more room."
+                f"the feature cache {self.folder} cannot be written: {reason}. "
+                "Set TINYSCENE_CACHE to a folder that can be written, with more room."
             ) from None

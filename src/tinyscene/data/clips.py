@@ -15,22 +15,30 @@ from .dataset import Dataset
 
 Item = tuple[int, int]  # (epoch, row): all chance of an item follows from it, on any number of workers
 
+# First entry of a seed: numpy pads seeds with zeros, so [seed, epoch] and [seed, epoch, 0] would be the same stream.
+_CROP, _ORDER = 0xC409, 0x04DE4
+
 
 class Crops(TorchDataset[Item]):
-    """Training items: a crop of one window's frames from each clip, drawn anew in each epoch."""
+    """Training items: crops of one window's frames, drawn anew in each epoch.
+
+    A clip gives as many crops an epoch as windows fit in it, so that an epoch passes over all audio once, however
+    it is cut into files. A crop's centre is drawn among the frames that sound: padded silence teaches nothing.
+    """
 
     def __init__(self, store: BandStore, dataset: Dataset, rows: np.ndarray, seed: int):
         self.store, self.dataset, self.rows, self.seed = store, dataset, rows, seed
-        self.n_frames = store.n_frames
+        self.n_frames, self.silence_level = store.n_frames, store.silence_level
+        self.clips = np.repeat(rows, [max(1, round(store[int(row)].shape[-1] / self.n_frames)) for row in rows])
         self.eye = np.eye(len(dataset.classes), dtype=np.float32)
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.clips)
 
     def __getitems__(self, items: Sequence[Item]) -> Batch:
         epoch = items[0][0]
-        rows = [int(self.rows[i]) for _, i in items]
-        x = np.stack([self._crop(epoch, row) for row in rows])
+        rows = [int(self.clips[i]) for _, i in items]
+        x = np.stack([self._crop(epoch, i) for _, i in items])
         return Batch(
             x=torch.from_numpy(x),
             target=torch.from_numpy(self.eye[self.dataset.target[rows]]),
@@ -40,10 +48,15 @@ class Crops(TorchDataset[Item]):
             epoch=epoch,
         )
 
-    def _crop(self, epoch: int, row: int) -> np.ndarray:
-        bands = self.store[row][0]
+    def _crop(self, epoch: int, item: int) -> np.ndarray:
+        bands = self.store[int(self.clips[item])][0]
         spare = bands.shape[-1] - self.n_frames
-        start = int(np.random.default_rng([self.seed, epoch, row]).integers(0, spare + 1)) if spare > 0 else 0
+        if spare <= 0:
+            return np.ascontiguousarray(bands)
+        rng = np.random.default_rng([_CROP, self.seed, epoch, item])
+        heard = np.flatnonzero(bands.max(axis=(0, 1)) > self.silence_level)
+        centre = rng.choice(heard) if len(heard) else rng.integers(bands.shape[-1])
+        start = int(np.clip(centre - self.n_frames // 2, 0, spare))
         return np.ascontiguousarray(bands[..., start : start + self.n_frames])
 
     def mean_spectra(self) -> Mapping[str, np.ndarray]:
@@ -73,7 +86,7 @@ class EpochSampler(Sampler[Item]):
         return -(-self.n // self.ranks)
 
     def __iter__(self) -> Iterator[Item]:
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.n)
+        order = np.random.default_rng([_ORDER, self.seed, self.epoch]).permutation(self.n)
         own = np.resize(order, len(self) * self.ranks)[self.rank :: self.ranks]
         return ((self.epoch, int(i)) for i in own)
 

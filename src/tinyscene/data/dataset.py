@@ -1,7 +1,8 @@
-"""Dataset: a table of clips. What every reader in this folder makes, and all that the rest of the house knows of data."""
+"""Dataset: a table of clips. What every reader here makes, and all that the rest of the house knows of data."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -62,6 +63,8 @@ def make_dataset(
 ) -> Dataset:
     """A Dataset from columns of text; classes are the labels in alphabetical order.
 
+    A clip whose recording is not told ('') is a recording of its own.
+
     Raises:
         DataError: no clips, an empty label, one class only, or a file listed twice.
     """
@@ -72,9 +75,9 @@ def make_dataset(
     classes = tuple(sorted(set(labels)))
     if len(classes) < 2:
         raise DataError(f"{root} has one class only ('{classes[0]}'); a classifier takes two or more.")
-    if len(set(files)) < len(files):
-        twice = next(file for i, file in enumerate(files) if file in set(files[:i]))
-        raise DataError(f"{root} lists the clip {twice} more than once.")
+    twice = [file for file, count in Counter(files).items() if count > 1]
+    if twice:
+        raise DataError(f"{root} lists the clip {twice[0]} more than once.")
     index = {label: i for i, label in enumerate(classes)}
     blank = [""] * len(files)
     return Dataset(
@@ -86,7 +89,7 @@ def make_dataset(
         fold=np.asarray(fold or blank, dtype=object),
         device=np.asarray(device or blank, dtype=object),
         city=np.asarray(city or blank, dtype=object),
-        recording=np.asarray(recording or list(files), dtype=object),
+        recording=np.asarray([own or file for own, file in zip(recording or blank, files, strict=True)], dtype=object),
         synthetic=synthetic,
         notes=notes,
     )

@@ -64,27 +64,45 @@ def inner_validation(dataset: Dataset, train: np.ndarray, share: float, seed: in
 
 
 def _hold_out(dataset: Dataset, rows: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """Rows of whole recordings, drawn class by class until each has given `share` of its clips."""
+    """Rows of whole recordings, drawn class by class until each has given about `share` of its clips.
+
+    A recording may hold clips of several classes. Each class gives one recording or more and keeps one or more.
+    """
     rng = np.random.default_rng(seed)
-    held: set[str] = set()
+    recording, target = dataset.recording[rows].astype(str), dataset.target[rows]
+    clips: dict[int, dict[str, int]] = {}  # class -> its recordings -> how many of its clips each has
+    owners: dict[str, set[int]] = {}  # recording -> the classes in it
     for label, name in enumerate(dataset.classes):
-        own = rows[dataset.target[rows] == label]
-        recordings, counts = np.unique(dataset.recording[own].astype(str), return_counts=True)
-        if len(recordings) < 2:
+        names, counts = np.unique(recording[target == label], return_counts=True)
+        if len(names) < 2:
             raise DataError(
-                f"class '{name}' of {dataset.name} has {len(recordings)} recording(s) here; two are needed to hold "
+                f"class '{name}' of {dataset.name} has {len(names)} recording(s) here; two are needed to hold "
                 "one out. Record more, or give a fold column."
             )
-        order = rng.permutation(len(recordings))
-        wanted, taken = share * len(own), 0
-        for i in order[:-1]:  # one recording always stays
-            if taken >= wanted:
-                break
-            if taken and taken + counts[i] - wanted > wanted - taken:
-                continue  # would overshoot by more than is missing
-            held.add(recordings[i])
-            taken += counts[i]
-    return rows[np.isin(dataset.recording[rows].astype(str), sorted(held))]
+        clips[label] = dict(zip(names.tolist(), counts.tolist(), strict=True))
+        for own in clips[label]:
+            owners.setdefault(own, set()).add(label)
+    left = {label: len(own) for label, own in clips.items()}  # recordings not held out yet
+    held: set[str] = set()
+
+    def hold(own: str) -> None:
+        held.add(own)
+        for label in owners[own]:
+            left[label] -= 1
+
+    for own in clips.values():
+        wanted = share * sum(own.values())
+        taken = sum(count for name, count in own.items() if name in held)
+        order = [name for name in rng.permutation(list(own)).tolist() if name not in held]
+        for name in order:
+            overshoots = taken + own[name] - wanted > wanted - taken  # by more than is missing
+            if not overshoots and all(left[other] > 1 for other in owners[name]):
+                hold(name)
+                taken += own[name]
+        free = [name for name in order if all(left[other] > 1 for other in owners[name])]
+        if not taken and free:
+            hold(min(free, key=own.__getitem__))
+    return rows[np.isin(recording, sorted(held))]
 
 
 def _checked(dataset: Dataset, split: Split) -> Split:

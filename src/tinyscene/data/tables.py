@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -32,19 +33,24 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
         raise DataError(f"{path} does not exist.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as a text table: {error}.") from None
-    lines = text.splitlines()
-    if not lines or not lines[0].strip():
+    first = text.partition("\n")[0]
+    if not first.strip():
         raise DataError(f"{path} is empty; a header line and one line a clip are needed.")
-    delimiter = max("\t,;", key=lines[0].count)
-    reader = csv.reader(lines, delimiter=delimiter)
-    headers = [header.strip() for header in next(reader)]
+    reader = csv.reader(io.StringIO(text), delimiter=max("\t,;", key=first.count))
     rows = []
-    for number, cells in enumerate(reader, start=2):
-        if not cells:
-            continue
-        if len(cells) != len(headers):
-            raise DataError(f"{path}, line {number}: {len(headers)} columns are needed, {len(cells)} came.")
-        rows.append(dict(zip(headers, (cell.strip() for cell in cells), strict=True)))
+    try:
+        headers = [header.strip() for header in next(reader)]
+        for line in reader:
+            cells = [cell.strip() for cell in line]
+            if not any(cells):
+                continue  # blank, or what spreadsheets leave below the last row
+            if len(cells) != len(headers):
+                raise DataError(
+                    f"{path}, line {reader.line_num}: {len(headers)} columns are needed, {len(cells)} came."
+                )
+            rows.append(dict(zip(headers, cells, strict=True)))
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: {error}.") from None
     return headers, rows
 
 

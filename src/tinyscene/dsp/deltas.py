@@ -14,9 +14,10 @@ def deltas(features: Tensor, win_length: int = 5) -> Tensor:
     convention of torchaudio's ComputeDeltas and of HTK, taken by reports 001 and 002.
     """
     reach = (win_length - 1) // 2
-    padded = F.pad(features.flatten(0, -2)[:, None], (reach, reach), mode="replicate").squeeze(1)
     n_frames = features.shape[-1]
-    slope = torch.zeros_like(features).flatten(0, -2)
+    rows = features.reshape(-1, n_frames)
+    padded = F.pad(rows[:, None], (reach, reach), mode="replicate").squeeze(1)
+    slope = torch.zeros_like(rows)
     for k in range(1, reach + 1):
         ahead = padded[:, reach + k : reach + k + n_frames]
         behind = padded[:, reach - k : reach - k + n_frames]

@@ -15,6 +15,7 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 
 def number(value: float | None) -> str:
+    """Three digits behind the point."""
     return NOTHING if value is None else f"{value:.3f}"
 
 

@@ -7,6 +7,7 @@ import logging
 import warnings
 
 import onnx
+import onnx_ir as ir
 import torch
 from torch import Tensor, nn
 
@@ -33,7 +34,7 @@ def traced(deployed: Deployed, example: Tensor, input_name: str) -> onnx.ModelPr
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     logging.getLogger("onnxscript").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # of torch's own future; the result is checked
         program = torch.onnx.export(
             deployed,
             (example,),
@@ -43,8 +44,30 @@ def traced(deployed: Deployed, example: Tensor, input_name: str) -> onnx.ModelPr
             input_names=[input_name],
             output_names=["probabilities", "logits"],
             dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=4096)},),
+            optimize=False,
         )
-    assert program is not None
+        assert program is not None
+        _keep_floors(program.model)
+        program.optimize()
     buffer = io.BytesIO()
     program.save(buffer, include_initializers=True)
     return onnx.load_from_string(buffer.getvalue())
+
+
+def _keep_floors(model: ir.Model) -> None:
+    """Tiny scalars that are added become arrays of one element, which the optimiser leaves alone.
+
+    It takes "x + 0" for x and any scalar below 1e-8 for 0: the floor of a logarithm would go, and silence would
+    become minus infinity.
+    """
+    for node in model.graph:
+        if node.op_type not in ("Add", "Sub"):
+            continue
+        for i, value in enumerate(node.inputs):
+            constant = None if value is None else ir.convenience.get_const_tensor(value)
+            if constant is None or constant.size != 1 or len(constant.shape) or not 0 < abs(constant.numpy()) < 1e-6:
+                continue
+            name = f"{node.outputs[0].name}_floor"
+            kept = ir.Value(name=name, const_value=ir.tensor(constant.numpy().reshape(1), name=name))
+            model.graph.register_initializer(kept)
+            node.replace_input_with(i, kept)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..dsp import power_spectrum
-from ..errors import SettingError
+from ..errors import AudioError, SettingError
 from ..runtime.filterbanks import mel_filterbank
 
 LOGS = ("log10", "ln", "db")
@@ -27,6 +27,7 @@ class LogMel(nn.Module):
 
     Raises:
         SettingError: naming the field that is out of range.
+        AudioError: a waveform too short for its ends to be mirrored.
     """
 
     def __init__(
@@ -63,6 +64,11 @@ class LogMel(nn.Module):
         self.bank: Tensor
 
     def forward(self, waveform: Tensor) -> Tensor:
+        if waveform.shape[-1] <= self.n_fft // 2:
+            raise AudioError(
+                f"LogMel takes more than {self.n_fft // 2} samples (half of n_fft {self.n_fft}), since their ends are "
+                f"mirrored; {waveform.shape[-1]} came. Lower n_fft or lengthen task.window_s."
+            )
         power = power_spectrum(waveform, self.window, self.n_fft, self.hop_length)
         bands = torch.matmul(self.bank, power)[:, None]
         if self.log == "db":

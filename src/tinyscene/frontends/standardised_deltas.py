@@ -19,7 +19,9 @@ class StandardisedDeltas(nn.Module):
     def __init__(self, win_length: int = 5, floor: float = 1e-3):
         super().__init__()
         if win_length < 3 or win_length % 2 == 0:
-            raise SettingError(f"StandardisedDeltas.win_length takes an odd number of frames from 3; {win_length} came.")
+            raise SettingError(
+                f"StandardisedDeltas.win_length takes an odd number of frames from 3; {win_length} came."
+            )
         if floor <= 0:
             raise SettingError(f"StandardisedDeltas.floor takes a deviation above 0; {floor} came.")
         self.win_length, self.floor = win_length, floor
@@ -30,5 +32,6 @@ class StandardisedDeltas(nn.Module):
 
     def _standardised(self, x: Tensor) -> Tensor:
         centred = x - x.mean((1, 2, 3), keepdim=True)
-        deviation = centred.square().mean((1, 2, 3), keepdim=True).sqrt()
-        return centred / deviation.clamp(min=self.floor)
+        centred = centred - centred.mean((1, 2, 3), keepdim=True)  # all that is left of a constant map is rounding
+        variance = centred.square().mean((1, 2, 3), keepdim=True)
+        return centred / variance.clamp(min=self.floor**2).sqrt()  # clamped first: the root of 0 has no gradient

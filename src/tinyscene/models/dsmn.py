@@ -40,10 +40,18 @@ class DSMN(nn.Module):
                 f"DSMN.widths and DSMN.segmented take one entry for each of two or more blocks; "
                 f"{len(widths)} and {len(segmented)} came."
             )
-        if any(width % 2 for width in (stem, *widths)):
-            raise SettingError(f"DSMN.stem and DSMN.widths take even numbers; {(stem, *widths)} came.")
-        if n_classes < 2:
-            raise SettingError(f"DSMN.n_classes takes 2 or more; {n_classes} came.")
+        if any(width < 2 or width % 2 for width in (stem, *widths)):
+            raise SettingError(f"DSMN.stem and DSMN.widths take even numbers from 2; {stem} and {tuple(widths)} came.")
+        for name, value, least in (
+            ("n_classes", n_classes, 2),
+            ("n_groups", n_groups, 0),
+            ("in_channels", in_channels, 1),
+            ("hidden", hidden, 1),
+        ):
+            if value < least:
+                raise SettingError(f"DSMN.{name} takes {least} or more; {value} came.")
+        if not 0 <= dropout <= 1:
+            raise SettingError(f"DSMN.dropout takes 0 to 1; {dropout} came.")
         self.stem = nn.Conv2d(in_channels, stem, 1)
         ins = (stem, *widths[:-1])
         kinds = (SegmentedDistillation if seg else Distillation for seg in segmented)
@@ -53,6 +61,12 @@ class DSMN(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
+        least = 2 ** len(self.blocks)
+        if min(features.shape[-2:]) < least:
+            raise SettingError(
+                f"DSMN takes {least} or more bands and frames, each of its {len(self.blocks)} blocks halves both; "
+                f"{features.shape[-2]} bands and {features.shape[-1]} frames came."
+            )
         x = self.stem(features)
         scales = []
         for block in self.blocks:

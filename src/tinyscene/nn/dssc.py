@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..errors import SettingError
+
 
 class DSSC(nn.Module):
     """(batch, in_channels, band, frame) -> (batch, out_channels, band, frame).
@@ -15,6 +17,10 @@ class DSSC(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int):
         super().__init__()
+        if out_channels < 1 or in_channels % out_channels:
+            raise SettingError(
+                f"DSSC.out_channels takes a divisor of in_channels ({in_channels}); {out_channels} came."
+            )
         o = out_channels
         self.pointwise = nn.Conv2d(in_channels, o, 1, groups=o, bias=False)
         self.band = nn.Conv2d(o, o, (3, 1), padding=(2, 0), dilation=(2, 1), groups=o, bias=False)
@@ -41,9 +47,12 @@ class FoldedDSSC(nn.Module):
     def __init__(self, block: DSSC):
         super().__init__()
         norm = block.norm
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
         scale = norm.weight.detach() / torch.sqrt(norm.running_var + norm.eps)
         mix = block.pointwise.weight.detach()  # (out, in/out, 1, 1)
-        self.band, self.frame = (self._branch(conv, mix, scale, first) for conv, first in ((block.band, True), (block.frame, False)))
+        self.band = self._branch(block.band, mix, scale, bias=True)
+        self.frame = self._branch(block.frame, mix, scale, bias=False)
         assert self.band.bias is not None
         self.band.bias.data.copy_(norm.bias.detach() - norm.running_mean * scale)
 

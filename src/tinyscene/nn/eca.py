@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..errors import SettingError
+
 
 class ECA(nn.Module):
     """Weights each channel by a sigmoid of its own mean and its neighbours': (batch, channel, band, frame) -> same.
@@ -14,6 +16,8 @@ class ECA(nn.Module):
 
     def __init__(self, kernel_size: int = 3):
         super().__init__()
+        if kernel_size < 1 or kernel_size % 2 == 0:
+            raise SettingError(f"ECA.kernel_size takes an odd number of channels; {kernel_size} came.")
         self.conv = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -9,18 +9,17 @@ from typing import Any
 import numpy as np
 
 from ..evaluate import Predictions, measure, write_report
+from ..export import FORMS
 from ..runtime import Classifier
 from ..system import System
-from ..train import JOURNAL, predict, read_journal
-from .exporting import EVALUATION, stage_complexity
+from ..train import JOURNAL, WEIGHTS, predict, read_journal
+from .exporting import EVALUATION, model_path, stage_complexity
 from .preparing import Prepared, data_facts
 from .run_folder import RunRecord, write_json
 from .stages import finished_stages, restore_float, restore_int8
 
 
-def evaluate_run(
-    prepared: Prepared, record: RunRecord, folder: Path, hop_s: float | None = None
-) -> dict[str, Any]:
+def evaluate_run(prepared: Prepared, record: RunRecord, folder: Path, hop_s: float | None = None) -> dict[str, Any]:
     """Write predictions, evaluation.json and report/ into the run; returns what evaluation.json holds.
 
     The figures of the last stage stand at the top and again, as those of every stage, under "stages"; "exported"
@@ -31,20 +30,23 @@ def evaluate_run(
     """
     restore_float(prepared, folder)  # says so if nothing is trained
     store = prepared.store(prepared.split.test, "windows", hop_s)
-    stages, complexity, journal = {}, {}, {}
+    stages, exported, complexity, journal = {}, {}, {}, {}
+    side_by_side = {}
     for stage in finished_stages(prepared, folder):
+        name, own = stage.name, folder / stage.name
         network = restore_int8(prepared, folder, stage) if stage.compresses else restore_float(prepared, folder)
-        probabilities = predict(
-            network, prepared.front_end.finish, prepared.decide, store, np.arange(len(store))  # type: ignore[arg-type]
-        )
-        stages[stage.name] = _measured(prepared, probabilities, folder / stage.name / "predictions.csv")
-        complexity[stage.name] = stage_complexity(prepared, folder, stage.compresses)
-        journal[stage.name] = read_journal(folder / stage.name / JOURNAL)
-    exported = {}
-    for path in sorted(folder.glob("*.onnx")):
-        with prepared.progress(f"classify with {path.name}") as report:
-            probabilities = _by_runtime(prepared, path, hop_s, report)
-        exported[path.name] = _measured(prepared, probabilities, folder / f"{path.stem}.predictions.csv")
+        finish = prepared.front_end.finish
+        probabilities = predict(network, finish, prepared.decide, store, np.arange(len(store)))
+        stages[name] = side_by_side[name] = _measured(prepared, probabilities, own / "predictions.csv")
+        complexity[name] = stage_complexity(prepared, folder, stage.compresses)
+        journal[name] = read_journal(own / JOURNAL)
+        for path in (model_path(prepared, folder, name, form) for form in FORMS):
+            if not path.is_file() or path.stat().st_mtime < (own / WEIGHTS).stat().st_mtime:
+                continue  # not exported, or exported before the stage was trained anew
+            with prepared.progress(f"classify with {path.name}") as report:
+                probabilities = _by_runtime(prepared, path, hop_s, report)
+            predictions = own / f"predictions-{path.stem.rpartition('-')[2]}.csv"
+            exported[path.name] = side_by_side[path.name] = _measured(prepared, probabilities, predictions)
     last = list(stages)[-1]
     result = {
         "run": str(folder),
@@ -69,8 +71,7 @@ def evaluate_run(
             "machine": record.machine,
             "settings": dict(record.settings),
         },
-        "stages": stages | {f"exported: {name}": figures for name, figures in exported.items()},
-        "headline": last,
+        "stages": side_by_side,  # each stage with its files behind it: the last entry is the page's headline
         "complexity": complexity,
         "journal": journal,
         "claims": claims_table(prepared.system),

@@ -48,8 +48,12 @@ def export_run(prepared: Prepared, folder: Path, form: str, stage_name: str | No
         complexity=stage_complexity(prepared, folder, stage.compresses),
         claims=_measured(folder, name, prepared),
     )
-    path = folder / f"{prepared.system.name}-{name}-{form}.onnx"
-    return write_model(export, form, path, _proof(prepared))
+    return write_model(export, form, model_path(prepared, folder, name, form), _proof(prepared))
+
+
+def model_path(prepared: Prepared, folder: Path, stage: str, form: str) -> Path:
+    """Where a stage's model file of one form lies: RUN/SYSTEM-STAGE-FORM.onnx."""
+    return folder / f"{prepared.system.name}-{stage}-{form}.onnx"
 
 
 def stage_complexity(prepared: Prepared, folder: Path, compressed: bool) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ..data import BandStore, Crops, Dataset, Split, fold_split, inner_validation, open_dataset, share_split
 from ..errors import DataError, SettingError
+from ..frontends import FrontEnd
 from ..system import System
 from ..train import Decision, Job, group_membership
 from .run_folder import RunRecord
@@ -41,8 +42,11 @@ class Prepared:
         return Decision(len(self.dataset.classes), self.membership, self.system.inference.group_weight)
 
     @cached_property
-    def front_end(self) -> nn.Module:
-        return self.system.frontend.build().eval()
+    def front_end(self) -> FrontEnd:
+        front_end = self.system.frontend.build()
+        if not isinstance(front_end, FrontEnd):
+            raise SettingError(f"{self.system.name}.frontend takes a Spec of FrontEnd; {type(front_end).__name__} came.")
+        return front_end.eval()
 
     def network(self) -> nn.Module:
         """The system's network, untrained, with heads for this data set; the seed decides its weights."""
@@ -81,7 +85,7 @@ class Prepared:
             for part in learning:
                 part.fit(spectra)
         return Job(
-            finish=self.front_end.finish,  # type: ignore[arg-type]
+            finish=self.front_end.finish,
             bands_augment=bands,
             features_augment=features,
             crops=crops,

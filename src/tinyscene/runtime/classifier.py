@@ -14,11 +14,7 @@ import onnxruntime
 from ..audio.resample import resample
 from ..errors import AudioError, ModelError, SettingError
 from .model_file import ModelCard, read_model_file
-from .windows import cut_windows, window_starts
-
-# Digital silence: no sample further than one step of 16 bits from the middle, which is as far as dither goes. Range,
-# not peak, so that a dead input with a constant offset counts too. Quieter 24-bit recordings hold no scene to hear.
-SILENCE_RANGE = 2 / 32_768
+from .windows import SILENCE_RANGE, cut_windows, sounding, window_starts
 
 # Windows that go through the network together: enough to keep it busy, few enough for a small device's memory.
 _WINDOWS_AT_ONCE = 16
@@ -102,8 +98,8 @@ class Classifier:
     ) -> list[Decision]:
         """Decisions for an audio file, or for (waveform, rate): one for the clip, or one for each window of it.
 
-        A clip's probabilities are the mean of its windows', which start every `hop_s` seconds (None: the window's
-        length). `top_k` is how many labels to list. Warns of silence and of clips shorter than the window.
+        A clip's probabilities are the mean of its sounding windows', which start every `hop_s` seconds (None: the
+        window's length). `top_k` is how many labels to list. Warns of silence and of clips shorter than the window.
         Raises AudioError for audio that cannot be used.
         """
         if top_k < 1:
@@ -113,9 +109,11 @@ class Classifier:
         duration_s = len(waveform) / rate
         model_rate, size, hop = self.card.sample_rate_hz, self.card.window_samples, self._hop(hop_s)
         at_rate = resample(waveform, rate, model_rate)
-        scores = self.probabilities(cut_windows(at_rate, size, hop))
+        windows = cut_windows(at_rate, size, hop)
         if not each_window:
-            return [self._decision(name, 0.0, duration_s, scores.mean(axis=0, dtype=np.float64), top_k)]
+            scores = self.probabilities(windows[sounding(windows)]).mean(axis=0, dtype=np.float64)
+            return [self._decision(name, 0.0, duration_s, scores, top_k)]
+        scores = self.probabilities(windows)
         return [
             self._decision(name, start / model_rate, min((start + size) / model_rate, duration_s), row, top_k)
             for start, row in zip(window_starts(len(at_rate), size, hop), scores, strict=True)

@@ -6,6 +6,10 @@ import numpy as np
 
 from ..errors import SettingError
 
+# Digital silence: no sample further than one step of 16 bits from the middle, which is as far as dither goes. Range,
+# not peak, so that a dead input with a constant offset counts too. Quieter 24-bit recordings hold no scene to hear.
+SILENCE_RANGE = 2 / 32_768
+
 
 def window_starts(n_samples: int, window: int, hop: int | None = None) -> list[int]:
     """First sample of each window of a clip of `n_samples`.
@@ -31,6 +35,16 @@ def fill_window(waveform: np.ndarray, window: int) -> np.ndarray:
         return waveform
     repeats = -(-window // n_samples)
     return np.concatenate([waveform] * repeats, axis=-1)[..., :window]
+
+
+def sounding(windows: np.ndarray) -> np.ndarray:
+    """Which of (window, time) hold any sound, (window,) bool; all of them if none does.
+
+    Recordings are padded with digital silence, which says nothing of a scene: such windows are left out of a clip's
+    mean.
+    """
+    heard = np.ptp(windows, axis=-1) > SILENCE_RANGE
+    return heard if heard.any() else np.ones_like(heard)
 
 
 def cut_windows(waveform: np.ndarray, window: int, hop: int | None = None) -> np.ndarray:

@@ -37,7 +37,9 @@ def load_system(name: str) -> System:
     file = Path(path)
     if not file.is_file():
         raise SettingError(f"the system file {file} does not exist; write one with: tinyscene new mine --from dsmn-1")
-    own = _systems_of(_loaded(file))
+    found = _systems_of(_loaded(file))
+    published = [id(system) for system in systems().values()]  # imported to make a variant of, most likely
+    own = {key: system for key, system in found.items() if id(system) not in published} or found
     if not own:
         raise SettingError(f"{file} defines no System; write one with: tinyscene new mine --from dsmn-1")
     if wanted:
@@ -67,7 +69,8 @@ def _systems_of(module: ModuleType) -> dict[str, System]:
 
 def _loaded(file: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"tinyscene_user_{file.stem}", file)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)

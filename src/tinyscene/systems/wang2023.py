@@ -15,7 +15,8 @@ from ..system import Augment, Claim, Inference, Report, System, Task
 from ..train import CosineWarmup, Fit
 
 REPORT = Report(
-    title="Low-complexity acoustic scene classification using deep space separable distillation and multi-task learning",
+    title="Low-complexity acoustic scene classification using deep space separable distillation "
+    "and multi-task learning",
     authors="Kangli Wang, Yiling Wu, Yanxiong Li",
     year=2023,
     challenge="DCASE 2023 Task 1",
@@ -64,7 +65,7 @@ FRONTEND = Spec(
 )
 
 AUGMENT = Augment(
-    bands=(
+    bands=(  # in this order: code
         Spec(Mixup, alpha=0.4, full_epochs=60),  # section 2.2; the switch at epoch 60: code
         Spec(SpectrumCorrection, p=0.5, main="a"),  # section 2.2; p ours: as many corrected clips as plain ones
     ),
@@ -121,7 +122,9 @@ DSMN_1 = System(
         "macs": Claim("8.64M", 8_645_641, "table 3"),
         "accuracy, float": Claim("53.4 %", None, "table 3", "TAU 2022 audio is not in the repository; not run"),
         "accuracy, int8": Claim("53.3 %", None, "table 3", "TAU 2022 audio is not in the repository; not run"),
-        "log loss": Claim("1.287", None, "section 6, mean of table 4", "TAU 2022 audio is not in the repository; not run"),
+        "log loss": Claim(
+            "1.287", None, "section 6, mean of table 4", "TAU 2022 audio is not in the repository; not run"
+        ),
     },
     notes=(
         'The report says "overlap 25 %"; only a hop of 25 % (1,024 samples) gives its 44 frames.',
@@ -129,7 +132,7 @@ DSMN_1 = System(
         "Mixup: the report says alpha 0.4, its code 0.2; the report's is taken.",
         "Spectrum correction: the code's device index is another loop's leftover; the report's idea is taken.",
         "The published model is chosen on the test clips; here on held-out training recordings.",
-        "How the 10-class and the 3-class outputs are combined is not said; 0.8 and 0.2 are from an unused line of the code.",
+        "How the 10-class and the 3-class outputs are combined is not said; 0.8 and 0.2: an unused line of the code.",
     ),
 )
 
