@@ -32,7 +32,9 @@ def test_equals_librosa_with_repeated_ends(win_length):
 def test_maps_shorter_than_the_window_repeat_their_ends(n_frames):
     x = noise(2, n_frames)
     padded = np.pad(x.numpy(), ((0, 0), (2, 2)), mode="edge")
-    expected = [(padded[:, t + 3] - padded[:, t + 1] + 2 * (padded[:, t + 4] - padded[:, t])) / 10 for t in range(n_frames)]
+    expected = [
+        (padded[:, t + 3] - padded[:, t + 1] + 2 * (padded[:, t + 4] - padded[:, t])) / 10 for t in range(n_frames)
+    ]
     assert np.allclose(deltas(x).numpy(), np.stack(expected, axis=1), atol=1e-12)
 
 

@@ -160,7 +160,7 @@ def _counts(target: str) -> dict[str, Any]:
 
         prepared, _ = opened(path)
         restore_float(prepared, path)
-        stages = {s.name: stage_complexity(prepared, path, s.compresses) for s in finished_stages(prepared, path)}
+        stages = {s.name: stage_complexity(prepared, path, s) for s in finished_stages(prepared, path)}
         return {**stages[list(stages)[-1]], "stages": stages}
     if path.suffix == ".onnx":
         from ..evaluate import count_onnx

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import MethodType
 
 import torch
 import torchao.quantization.pt2e as pt2e
@@ -23,9 +24,7 @@ def prepared(network: nn.Module, example: Tensor) -> GraphModule:
     batch = torch.export.Dim("batch", min=2, max=4096)
     traced = torch.export.export(folded, (example,), dynamic_shapes=({0: batch},)).module()
     assert isinstance(traced, GraphModule)
-    graph = prepare_qat_pt2e(traced, IntegerQuantizer())
-    pt2e.allow_exported_model_train_eval(graph)
-    return graph
+    return _switchable(prepare_qat_pt2e(traced, IntegerQuantizer()))
 
 
 def freeze_observers(graph: nn.Module) -> None:
@@ -36,13 +35,37 @@ def freeze_observers(graph: nn.Module) -> None:
 def converted(graph: GraphModule) -> GraphModule:
     """A copy with int8 weights and quantise / dequantise pairs, every bias on the int32 grid: what is exported."""
     copied = copy.deepcopy(graph)
-    pt2e.move_exported_model_to_eval(copied)
+    _set_mode(copied, False)
     freeze_observers(copied)
-    result = convert_pt2e(copied, fold_quantize=True)
-    pt2e.allow_exported_model_train_eval(result)
+    result = _switchable(convert_pt2e(copied, fold_quantize=True))
     with torch.no_grad():
         _snap_biases(result)
     return result
+
+
+def _switchable(graph: GraphModule) -> GraphModule:
+    """Give a traced graph train() and eval(). torchao's own switch turns every dropout rate into 0.5 on the way."""
+
+    def train(self: GraphModule, mode: bool = True) -> GraphModule:
+        _set_mode(self, mode)
+        return self
+
+    def evaluate(self: GraphModule) -> GraphModule:
+        return train(self, False)
+
+    graph.train = MethodType(train, graph)  # type: ignore[method-assign]
+    graph.eval = MethodType(evaluate, graph)  # type: ignore[method-assign]
+    return graph
+
+
+def _set_mode(graph: GraphModule, training: bool) -> None:
+    """Dropout is the one operator that differs: batch norm has been folded away."""
+    for node in graph.graph.nodes:
+        if node.op == "call_function" and node.target == torch.ops.aten.dropout.default:
+            node.update_arg(2, training)
+    graph.recompile()
+    for module in graph.modules():
+        module.training = training
 
 
 def _snap_biases(graph: GraphModule) -> None:

@@ -94,17 +94,17 @@ def _annotate(node: Node) -> None:
     output = None if len(node.users) == 1 and next(iter(node.users)).target in CLIPPED else ACTIVATION
     inputs = [arg for arg in node.args if isinstance(arg, Node)]
     if op in WEIGHTED:
-        _mark(node, {inputs[0]: ACTIVATION, inputs[1]: WEIGHT}, output)
+        _mark(node, {inputs[0]: _as_made(inputs[0]), inputs[1]: WEIGHT}, output)
     elif op in TWO_INPUTS:
-        _mark(node, {arg: ACTIVATION for arg in inputs if _is_activation(arg)}, output)
+        _mark(node, {arg: _as_made(arg) for arg in inputs if _is_activation(arg)}, output)
     elif op in ONE_INPUT:
-        _mark(node, {inputs[0]: ACTIVATION}, output)
+        _mark(node, {inputs[0]: _as_made(inputs[0])}, output)
     elif op in CLIPPED:
         source = inputs[0]
         fused = source.target in WEIGHTED | TWO_INPUTS and len(source.users) == 1
-        _mark(node, {} if fused else {source: ACTIVATION}, ACTIVATION)
+        _mark(node, {} if fused else {source: _as_made(source)}, ACTIVATION)
     elif op == aten.sigmoid.default:
-        _mark(node, {inputs[0]: ACTIVATION}, SIGMOID)
+        _mark(node, {inputs[0]: _as_made(inputs[0])}, SIGMOID)
     elif op == aten.cat.default:
         parts = node.args[0]
         assert isinstance(parts, Iterable)
@@ -112,7 +112,18 @@ def _annotate(node: Node) -> None:
         shared = SharedQuantizationSpec((first, node))
         _mark(node, {first: ACTIVATION, **dict.fromkeys(others, shared)}, shared)
     elif op in MOVING and _is_activation(inputs[0]):
-        _mark(node, {inputs[0]: ACTIVATION}, SharedQuantizationSpec((inputs[0], node)))
+        _mark(node, {inputs[0]: _as_made(inputs[0])}, SharedQuantizationSpec((inputs[0], node)))
+
+
+def _as_made(node: Node) -> QuantizationSpec | FixedQParamsQuantizationSpec:
+    """The spec that `node` comes with, so that it is quantised once.
+
+    A value quantised twice in a row, to two scales, is one that runtimes merge, each in its own way: onnxruntime's
+    answers then depend on whether it optimises.
+    """
+    while node.target in MOVING:
+        node = node.all_input_nodes[0]
+    return SIGMOID if node.target == aten.sigmoid.default else ACTIVATION
 
 
 def _mark(node: Node, inputs: dict[Node, object], output: object) -> None:

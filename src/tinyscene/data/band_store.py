@@ -97,7 +97,7 @@ class BandStore:
             "spectral": spectral,
             "rate": self._task.sample_rate_hz,
             "channels": self._task.channels,
-            "cut": [self._cut, self._window, self._hop],
+            "cut": [self._cut, self._window, self._hop, SILENCE_RANGE],
             "files": files,
         }
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]

@@ -16,6 +16,7 @@ def slim(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     unsigned_activations(model)
     drop_zero_points(model)
+    integer_biases(model)
     sparse_tables(model)
     hann_windows(model)
     merge_constants(model)
@@ -49,6 +50,32 @@ def drop_zero_points(model: onnx.ModelProto) -> None:
             points = constants.get(node.input[2])
             if points is not None and not numpy_helper.to_array(points).any():
                 del node.input[2]
+
+
+def integer_biases(model: onnx.ModelProto) -> None:
+    """A float bias on the grid input scale x weight scale becomes the int32 numbers of that grid.
+
+    The standard form of a quantised layer, and what integer runtimes add to their sums. A bias off the grid, or of a
+    layer that is not quantised, stays float.
+    """
+    graph = model.graph
+    constants = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
+    scales = {node.output[0]: node.input[1] for node in graph.node if node.op_type == "DequantizeLinear"}
+    for node in list(graph.node):
+        if node.op_type not in ("Conv", "Gemm") or len(node.input) < 3 or not set(node.input[:2]) <= scales.keys():
+            continue
+        bias = constants.get(node.input[2])
+        if bias is None or bias.dtype != np.float32:
+            continue
+        name = f"{node.output[0]}_bias"
+        step = constants[scales[node.input[0]]] * constants[scales[node.input[1]]]
+        whole = np.round(bias / step).astype(np.int32)
+        if not np.allclose(whole * step, bias, rtol=1e-6, atol=0):
+            continue
+        graph.initializer.append(numpy_helper.from_array(whole, f"{name}_whole"))
+        graph.initializer.append(numpy_helper.from_array(step, f"{name}_step"))
+        graph.node.insert(0, helper.make_node("DequantizeLinear", [f"{name}_whole", f"{name}_step"], [name], axis=0))
+        node.input[2] = name
 
 
 def sparse_tables(model: onnx.ModelProto) -> None:

@@ -34,11 +34,11 @@ def evaluate_run(prepared: Prepared, record: RunRecord, folder: Path, hop_s: flo
     side_by_side = {}
     for stage in finished_stages(prepared, folder):
         name, own = stage.name, folder / stage.name
-        network = restore_int8(prepared, folder, stage) if stage.compresses else restore_float(prepared, folder)
+        network = restore_int8(prepared, folder, stage) if stage.compresses else restore_float(prepared, folder, stage)
         finish = prepared.front_end.finish
         probabilities = predict(network, finish, prepared.decide, store, np.arange(len(store)))
         stages[name] = side_by_side[name] = _measured(prepared, probabilities, own / "predictions.csv")
-        complexity[name] = stage_complexity(prepared, folder, stage.compresses)
+        complexity[name] = stage_complexity(prepared, folder, stage)
         journal[name] = read_journal(own / JOURNAL)
         for path in (model_path(prepared, folder, name, form) for form in FORMS):
             if not path.is_file() or path.stat().st_mtime < (own / WEIGHTS).stat().st_mtime:

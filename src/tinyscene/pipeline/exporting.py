@@ -14,6 +14,7 @@ from ..errors import SettingError, unknown
 from ..evaluate import count_complexity
 from ..export import Export, write_model
 from ..runtime import cut_windows
+from ..train import Fit
 from .preparing import Prepared
 from .stages import finished_stages, restore_float, restore_int8
 
@@ -37,7 +38,7 @@ def export_run(prepared: Prepared, folder: Path, form: str, stage_name: str | No
     if stage.compresses:
         network, precision = converted(restore_int8(prepared, folder, stage)), "int8"
     else:
-        network, precision = fold(restore_float(prepared, folder)), "float32"
+        network, precision = fold(restore_float(prepared, folder, stage)), "float32"
     export = Export(
         name=f"{prepared.system.name}-{name}",
         system=prepared.system,
@@ -45,7 +46,7 @@ def export_run(prepared: Prepared, folder: Path, form: str, stage_name: str | No
         network=network,
         decide=prepared.decide,
         precision=precision,
-        complexity=stage_complexity(prepared, folder, stage.compresses),
+        complexity=stage_complexity(prepared, folder, stage),
         claims=_measured(folder, name, prepared),
     )
     return write_model(export, form, model_path(prepared, folder, name, form), _proof(prepared))
@@ -56,10 +57,10 @@ def model_path(prepared: Prepared, folder: Path, stage: str, form: str) -> Path:
     return folder / f"{prepared.system.name}-{stage}-{form}.onnx"
 
 
-def stage_complexity(prepared: Prepared, folder: Path, compressed: bool) -> dict[str, Any]:
+def stage_complexity(prepared: Prepared, folder: Path, stage: Fit) -> dict[str, Any]:
     """Counts of a stage's network; a compressed one's bytes are those of its int8 form."""
-    network = restore_float(prepared, folder)
-    int8_form = fold(network) if compressed else None
+    network = restore_float(prepared, folder, None if stage.compresses else stage)
+    int8_form = fold(network) if stage.compresses else None
     return count_complexity(network, prepared.example()[:1], prepared.system.task.window_s, int8_form)
 
 

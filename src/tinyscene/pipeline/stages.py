@@ -54,8 +54,8 @@ def finished_stages(prepared: Prepared, folder: Path) -> list[Fit]:
     return [stage for spec in prepared.system.recipe if (folder / (stage := spec.build()).name / WEIGHTS).is_file()]
 
 
-def restore_float(prepared: Prepared, folder: Path) -> nn.Module:
-    """The network of the last training stage that has ended, in eval.
+def restore_float(prepared: Prepared, folder: Path, stage: Fit | None = None) -> nn.Module:
+    """The network of a training stage that has ended, by default the last one, in eval.
 
     Raises:
         ModelError: none has, or its weights do not fit the system.
@@ -63,7 +63,7 @@ def restore_float(prepared: Prepared, folder: Path) -> nn.Module:
     done = [stage for stage in finished_stages(prepared, folder) if not stage.compresses]
     if not done:
         raise ModelError(f"{folder} has no trained weights yet; train it first, or continue with --resume.")
-    return _loaded(prepared.network(), folder / done[-1].name)
+    return _loaded(prepared.network(), folder / (stage or done[-1]).name)
 
 
 def restore_int8(prepared: Prepared, folder: Path, stage: Fit) -> GraphModule:

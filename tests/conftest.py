@@ -1,0 +1,121 @@
+"""What many tests share: a small set of synthetic scenes, a narrow system, one whole run made from them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command line answered."""
+
+    code: int
+    out: str
+    err: str
+
+
+def command(*words: object) -> Answer:
+    """Run `tinyscene WORDS...` in this process, as the console script does."""
+    from tinyscene.cli import main
+
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    before = sys.argv
+    sys.argv = ["tinyscene", *map(str, words)]
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            main()
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    finally:
+        sys.argv = before
+    return Answer(code, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="session")
+def tinyscene() -> Callable[..., Answer]:
+    """The command line: tinyscene("train", "dsmn-1", ...) -> Answer(code, out, err)."""
+    return command
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Features go to a folder of this session, never to the user's cache."""
+    folder = tmp_path_factory.mktemp("cache")
+    before = os.environ.get("TINYSCENE_CACHE")
+    os.environ["TINYSCENE_CACHE"] = str(folder)
+    yield folder
+    if before is None:
+        del os.environ["TINYSCENE_CACHE"]
+    else:
+        os.environ["TINYSCENE_CACHE"] = before
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data sets, named by TINYSCENE_DATA."""
+    folder = os.environ.get("TINYSCENE_DATA")
+    if not folder:
+        pytest.skip("TINYSCENE_DATA is not set: no real audio here")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small synthetic set in TAU layout: 10 classes, 7 training and 9 test clips each."""
+    from tinyscene.data import make_synthetic_set
+
+    return make_synthetic_set(
+        tmp_path_factory.mktemp("scenes") / "scenes", seed=3, clips_per_class_train=7, clips_per_class_test=9
+    )
+
+
+@pytest.fixture(scope="session")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A system file: dsmn-1 with few bands, few channels, two epochs. Everything it does is as in dsmn-1."""
+    from tinyscene import load_system
+    from tinyscene.cli.source import system_source
+
+    changes = {
+        "frontend.spectral.n_mels": "64",
+        "frontend.spectral.n_fft": "2048",
+        "frontend.spectral.win_length": "2048",
+        "model.widths": "4,4,6,6,6",
+        "model.stem": "4",
+        "model.hidden": "12",
+        "recipe.fit.epochs": "3",
+        "recipe.fit.batch_size": "16",
+        "recipe.fit.schedule.warmup_epochs": "1",
+        "recipe.fit.validation_share": "0.3",
+        "recipe.int8.epochs": "2",
+        "recipe.int8.validation_share": "0.3",
+    }
+    path = tmp_path_factory.mktemp("system") / "narrow.py"
+    path.write_text(system_source(load_system("dsmn-1").with_settings(changes).but(name="narrow"), "dsmn-1"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory, scenes: Path, narrow: Path) -> Path:
+    """A whole run of the narrow system: trained, int8, both forms exported. Tests read it, none changes it."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    for words in (
+        ("train", narrow, "--data", scenes, "--out", folder),
+        ("compress", folder),
+        ("export", folder),
+        ("export", folder, "--form", "waveform"),
+        ("export", folder, "--stage", "fit"),
+        ("evaluate", folder),
+    ):
+        answer = command(*words)
+        assert answer.code == 0, f"tinyscene {' '.join(map(str, words))}: {answer.err}"
+    return folder

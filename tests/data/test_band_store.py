@@ -1,0 +1,220 @@
+"""BandStore: features computed once, found again only when nothing changed, and safe against whatever befalls."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tinyscene.audio import read_audio, write_wav
+from tinyscene.data import BandStore, band_store, cache_folder
+from tinyscene.errors import DataError, OutputError
+from tinyscene.runtime.windows import cut_windows, fill_window
+
+LENGTHS_S = (0.25, 0.6, 1.0, 0.1)
+
+
+@pytest.fixture
+def small_shards(monkeypatch):
+    """Two clips a shard, so that a few clips fill several."""
+    monkeypatch.setattr(band_store, "CLIPS_PER_SHARD", 2)
+
+
+@pytest.fixture
+def decoded(monkeypatch) -> list[str]:
+    """Names of the files that were decoded since."""
+    names: list[str] = []
+
+    def counting(path, **more):
+        names.append(Path(path).name)
+        return read_audio(path, **more)
+
+    monkeypatch.setattr(band_store, "read_audio", counting)
+    return names
+
+
+def arrays(store: BandStore) -> list[np.ndarray]:
+    return [np.array(store[i]) for i in range(len(store))]
+
+
+def expected(system, path: Path, cut: str, hop: int | None = None) -> np.ndarray:
+    """The front end on the clip itself."""
+    waveform, _ = read_audio(path)
+    window = system.window_samples
+    pieces = cut_windows(waveform, window, hop) if cut == "windows" else fill_window(waveform, window)[None]
+    with torch.no_grad():
+        return system.frontend.build().spectral(torch.from_numpy(np.ascontiguousarray(pieces))).numpy()
+
+
+@pytest.mark.parametrize(("cut", "hop_s"), [("whole", None), ("windows", None), ("windows", 0.1)])
+def test_features_are_those_of_the_front_end(cache, small_shards, small_system, clips, cut, hop_s):
+    dataset = clips(*LENGTHS_S)
+    store = BandStore(small_system, dataset, cut, hop_s)
+    assert len(store) == 4
+    for i, path in enumerate(dataset.paths()):
+        made = store[i]
+        wanted = expected(small_system, path, cut, None if hop_s is None else round(hop_s * 8_000))
+        assert (made.dtype, made.shape) == (np.float32, wanted.shape)
+        assert np.allclose(made, wanted, atol=1e-5)
+
+
+def test_a_clip_has_the_windows_that_it_fills(cache, small_system, clips):
+    store = BandStore(small_system, clips(*LENGTHS_S), "windows")
+    assert [len(store[i]) for i in range(4)] == [1, 3, 4, 1]  # 0.6 s: two, and one aligned to the end
+    assert store.n_frames == store[0].shape[-1] == 1 + 2_000 // 256
+
+
+def test_windows_of_digital_silence_are_left_out_unless_there_is_nothing_else(cache, small_system, clips, tmp_path):
+    dataset = clips(0.25, 0.25)
+    sound = np.zeros(8_000, np.float32)
+    write_wav(tmp_path / "1.wav", sound, 8_000)
+    sound[4_000:6_000] = 0.1 * np.random.default_rng(0).standard_normal(2_000)
+    write_wav(tmp_path / "0.wav", sound, 8_000)
+    store = BandStore(small_system, dataset, "windows")
+    assert (len(store[0]), len(store[1])) == (1, 4)
+    assert np.allclose(store[0], expected(small_system, tmp_path / "0.wav", "windows")[2:3], atol=1e-5)
+
+
+def test_other_rates_are_resampled(cache, small_system, clips, tmp_path):
+    dataset = clips(0.5, 0.5)
+    write_wav(tmp_path / "0.wav", np.zeros(8_000, np.float32), 16_000)
+    store = BandStore(small_system, dataset, "whole")
+    assert store[0].shape == store[1].shape
+
+
+def test_second_opening_computes_nothing(cache, small_shards, small_system, clips, decoded):
+    dataset = clips(*LENGTHS_S)
+    first = arrays(BandStore(small_system, dataset, "windows"))
+    assert sorted(decoded) == ["0.wav", "1.wav", "2.wav", "3.wav"]
+    second = BandStore(small_system, dataset, "windows", progress=lambda done, total: pytest.fail("nothing to do"))
+    assert len(decoded) == 4
+    assert all(np.array_equal(a, b) for a, b in zip(first, arrays(second), strict=True))
+
+
+@pytest.mark.parametrize("change", ["time", "front end", "cut", "hop", "window", "channels", "clips"])
+def test_what_makes_other_features_makes_another_folder(cache, small_system, clips, decoded, change):
+    dataset, system, cut, hop_s = clips(0.5, 0.6), small_system, "windows", None
+    before = BandStore(system, dataset, cut, hop_s).folder
+    decoded.clear()
+    if change == "time":
+        path = dataset.paths()[1]
+        os.utime(path, ns=(1, path.stat().st_mtime_ns + 1_000_000))
+    elif change == "front end":
+        system = system.with_settings({"frontend.spectral.n_mels": "9"})
+    elif change == "cut":
+        cut = "whole"
+    elif change == "hop":
+        hop_s = 0.1
+    elif change == "window":
+        system = system.with_settings({"task.window_s": "0.3"})
+    elif change == "channels":
+        system = system.with_settings({"task.channels": "first"})
+    else:
+        dataset = dataset.take(np.array([1, 0]))
+    assert BandStore(system, dataset, cut, hop_s).folder != before
+    assert len(decoded) == 2
+
+
+@pytest.mark.parametrize("path", ["finish.win_length", "finish.floor"])
+def test_what_comes_after_the_cache_does_not_change_it(cache, small_system, clips, path):
+    dataset = clips(0.5, 0.5)
+    other = small_system.with_settings({f"frontend.{path}": "7"})
+    assert BandStore(other, dataset, "whole").folder == BandStore(small_system, dataset, "whole").folder
+
+
+def test_a_half_filled_cache_is_filled_up(cache, small_shards, small_system, clips, decoded):
+    dataset = clips(*LENGTHS_S)
+    store = BandStore(small_system, dataset, "windows")
+    whole = arrays(store)
+    (store.folder / "00001.npy").unlink()
+    decoded.clear()
+    told: list[tuple[int, int]] = []
+    again = BandStore(small_system, dataset, "windows", progress=lambda *now: told.append(now))
+    assert sorted(decoded) == ["2.wav", "3.wav"]
+    assert told == [(3, 4), (4, 4)]
+    assert all(np.array_equal(a, b) for a, b in zip(whole, arrays(again), strict=True))
+
+
+def test_one_worker_or_several_make_the_same_features(cache, small_system, clips, monkeypatch):
+    dataset = clips(*LENGTHS_S)
+    one = arrays(BandStore(small_system, dataset, "windows", workers=1))
+    monkeypatch.setenv("TINYSCENE_CACHE", str(cache) + "-other")
+    several = arrays(BandStore(small_system, dataset, "windows", workers=3))
+    assert all(np.array_equal(a, b) for a, b in zip(one, several, strict=True))
+
+
+def test_torchs_threads_are_given_back(cache, small_system, clips):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        BandStore(small_system, clips(0.5, 0.5), "whole")
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_clips_that_cannot_be_read_are_counted_and_the_first_is_named(cache, small_system, clips, tmp_path):
+    dataset = clips(0.5, 0.5, 0.5, 0.5)
+    for name in ("1.wav", "3.wav"):
+        (tmp_path / name).write_bytes(b"RIFF, but cut")
+    with pytest.raises(DataError) as caught:
+        BandStore(small_system, dataset, "whole")
+    assert str(caught.value).startswith(f"2 of 4 clips cannot be used, first: {tmp_path / '1.wav'} ")
+
+
+def test_a_cache_that_cannot_be_made_names_the_way_out(small_system, clips, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TINYSCENE_CACHE", str(tmp_path / "file"))
+    with pytest.raises(OutputError) as caught:
+        BandStore(small_system, clips(0.5, 0.5), "whole")
+    assert str(caught.value).startswith(f"the feature cache {tmp_path / 'file'}{os.sep}")
+    assert str(caught.value).endswith(
+        " cannot be made: Not a directory. Set TINYSCENE_CACHE to a folder that can be written."
+    )
+
+
+# numpy words a short write itself, without errno: "1000 requested and 12 written"
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "No space left on device"),
+        (OSError("4096 requested and 12 written"), "4096 requested and 12 written"),
+    ],
+    ids=["ENOSPC", "short write"],
+)
+def test_a_full_disk_leaves_no_temporary_file_and_no_shard(cache, small_system, clips, monkeypatch, error, reason):
+    dataset, save = clips(0.5, 0.5), np.save
+
+    def full(path, array):
+        save(path, array)
+        if "counts" not in Path(path).name:
+            Path(path).write_bytes(b"begun")
+            raise error
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(OutputError) as caught:
+        BandStore(small_system, dataset, "whole")
+    assert f" cannot be written: {reason}. Set TINYSCENE_CACHE to a folder" in str(caught.value)
+    (folder,) = cache.iterdir()
+    assert [path.name for path in folder.iterdir()] == ["00000.counts.npy"]
+    monkeypatch.undo()
+    monkeypatch.setenv("TINYSCENE_CACHE", str(cache))
+    assert len(BandStore(small_system, dataset, "whole")) == 2  # and can be gone on with
+
+
+@pytest.mark.parametrize("tinyscene", ["", None])
+def test_the_cache_lies_in_the_users_cache_folder_unless_told_otherwise(monkeypatch, tmp_path, tinyscene):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    if tinyscene is None:
+        monkeypatch.delenv("TINYSCENE_CACHE", raising=False)
+    else:
+        monkeypatch.setenv("TINYSCENE_CACHE", tinyscene)
+    assert cache_folder() == tmp_path / "tinyscene"
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    assert cache_folder() == Path.home() / ".cache" / "tinyscene"
+    monkeypatch.setenv("TINYSCENE_CACHE", str(tmp_path / "mine"))
+    assert cache_folder() == tmp_path / "mine"

@@ -1,0 +1,115 @@
+"""Delimited lists: delimiters, headers of other data sets, --column, lines that do not fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tinyscene.data.tables import HEADERS, open_table, read_table
+from tinyscene.errors import DataError
+
+ROWS = [("file", "label"), ("a.wav", "bus"), ("b, c.wav", "park")]
+
+
+def write(folder: Path, text: str, name: str = "list.csv") -> Path:
+    path = folder / name
+    path.write_bytes(text.encode())
+    return path
+
+
+def told(call) -> str:
+    with pytest.raises(DataError) as caught:
+        call()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"], ids=["LF", "CRLF", "CR"])
+@pytest.mark.parametrize("delimiter", [",", "\t", ";"], ids=["comma", "tab", "semicolon"])
+@pytest.mark.parametrize("bom", ["", "\ufeff"], ids=["plain", "BOM"])
+def test_delimiter_and_line_ends_are_found(tmp_path, delimiter, newline, bom):
+    text = newline.join(delimiter.join(f'"{cell}"' for cell in row) for row in ROWS)
+    headers, rows = read_table(write(tmp_path, bom + text + newline))
+    assert headers == ["file", "label"]
+    assert [tuple(row.values()) for row in rows] == ROWS[1:]
+
+
+def test_blank_lines_and_rows_of_empty_cells_are_passed_over(tmp_path):
+    _, rows = read_table(write(tmp_path, "file,label\n\n a.wav , bus \n   \n,\nb.wav,park\n\n"))
+    assert rows == [{"file": "a.wav", "label": "bus"}, {"file": "b.wav", "label": "park"}]
+
+
+def test_quoted_cells_may_hold_line_ends_and_rare_separators(tmp_path):
+    _, rows = read_table(write(tmp_path, 'file,label\n"a\nb.wav",bus\nc\x0b\u2028d.wav,park\n'))
+    assert [row["file"] for row in rows] == ["a\nb.wav", "c\x0b\u2028d.wav"]
+
+
+@pytest.mark.parametrize(("column", "header"), [(c, h) for c, names in HEADERS.items() for h in names])
+def test_headers_of_other_data_sets_are_known(tmp_path, column, header):
+    names = {"file": "file", "label": "label"} | {column: header.upper()}
+    text = ",".join(names.values()) + "\n" + "\n".join(",".join(f"{n}{i}" for n in names) for i in range(2))
+    made = open_table(write(tmp_path, text))
+    if column == "label":
+        assert made.classes == ("label0", "label1")
+    else:
+        assert getattr(made, "files" if column == "file" else column).tolist() == [f"{column}0", f"{column}1"]
+
+
+def test_the_most_telling_header_wins(tmp_path):
+    made = open_table(write(tmp_path, "filename,class,scene_label\na.wav,1,bus\nb.wav,2,park\n"))
+    assert made.classes == ("bus", "park")
+
+
+def test_a_header_can_be_named_by_the_user(tmp_path):
+    path = write(tmp_path, "file,label,species,where\na.wav,1,wren,x\nb.wav,2,owl,y\n")
+    made = open_table(path, {"label": "species", "recording": "where"})
+    assert made.classes == ("owl", "wren")
+    assert made.recording.tolist() == ["x", "y"]
+
+
+def test_a_named_header_that_is_not_there_is_told_with_the_columns(tmp_path):
+    path = write(tmp_path, "file,label\na.wav,1\n")
+    assert told(lambda: open_table(path, {"label": "species"})) == (
+        f"{path} has no column 'species'; its columns are file, label."
+    )
+
+
+@pytest.mark.parametrize(("missing", "header"), [("label", "file"), ("file", "label")])
+def test_a_missing_column_is_told_with_those_there_are(tmp_path, missing, header):
+    path = write(tmp_path, f"{header},size,colour\na,1,red\n")
+    text = told(lambda: open_table(path))
+    assert text.startswith(f"{path} has no {missing} column: one of {', '.join(HEADERS[missing])} is looked for")
+    assert text.endswith(f"its columns are {header}, size, colour. Name it with --column {missing}=HEADER.")
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("", " is empty; a header line and one line a clip are needed."),
+        ("\n\n", " is empty; a header line and one line a clip are needed."),
+        ("file,label\na.wav,bus\nb.wav\n", ", line 3: 2 columns are needed, 1 came."),
+        ("file,label\n\na.wav,bus,4\n", ", line 3: 2 columns are needed, 3 came."),
+        ('file,label\n"a.wav,bus\n' + 140_000 * "x", ", line 3: field larger than field limit (131072)."),
+    ],
+)
+def test_text_that_is_no_table_is_told_with_its_line(tmp_path, text, end):
+    path = write(tmp_path, text)
+    assert told(lambda: read_table(path)) == f"{path}{end}"
+
+
+def test_what_is_no_text_or_not_there_is_told(tmp_path):
+    binary = tmp_path / "clip.csv"
+    binary.write_bytes(b"RIFF\xff\xfe\x00")
+    assert told(lambda: read_table(binary)).startswith(f"{binary} cannot be read as a text table")
+    assert told(lambda: read_table(tmp_path / "no.csv")) == f"{tmp_path / 'no.csv'} does not exist."
+    assert told(lambda: read_table(tmp_path)).startswith(f"{tmp_path} cannot be read as a text table")
+
+
+def test_a_header_without_rows_lists_no_clips(tmp_path):
+    assert told(lambda: open_table(write(tmp_path, "file,label\n"))) == f"{tmp_path} lists no clips."
+
+
+def test_a_meta_csv_is_named_after_its_folder_and_another_after_itself(tmp_path):
+    text = "file,label\na.wav,bus\nb.wav,park\n"
+    assert open_table(write(tmp_path, text, "meta.csv")).name == tmp_path.name
+    assert open_table(write(tmp_path, text, "birds.csv")).name == "birds"
