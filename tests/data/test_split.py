@@ -69,6 +69,12 @@ def test_each_class_gives_its_share(share):
     assert np.bincount(dataset.target[split.test]).tolist() == [round(share * 10) * 3] * 4
 
 
+def test_recordings_that_hold_several_classes_count_for_each():
+    dataset = clips("ab" * 20, recording=[str(i // 4) for i in range(40)])
+    for seed in range(20):
+        assert np.bincount(dataset.target[share_split(dataset, 0.2, seed).test]).tolist() == [4, 4]
+
+
 def test_one_long_recording_is_not_taken_for_a_small_share():
     dataset = clips(
         "a" * 100 + "b" * 100, recording=["a0"] * 90 + [f"a{i}" for i in range(1, 11)] + ["b0"] * 50 + ["b1"] * 50

@@ -63,7 +63,9 @@ def main() -> None:
         if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
             raise
         _fail(f"{error.filename or 'the output'} cannot be written: {error.strerror}. Free some room or choose another place.")
-    except KeyboardInterrupt:
+    except SystemExit as stop:
+        if stop.code != STOPPED:  # typer has turned Ctrl-C into this code
+            raise
         hint = " What was done is kept: the same command with --resume goes on." if verb in ("train", "compress") else ""
         print(f"\nstopped.{hint}", file=sys.stderr)
         sys.exit(STOPPED)

@@ -74,7 +74,7 @@ def make_dataset(
         raise DataError(f"{root}: the clip {files[list(labels).index('')]} has no label.")
     classes = tuple(sorted(set(labels)))
     if len(classes) < 2:
-        raise DataError(f"{root} has one class only ('{classes[0]}'); a classifier takes two or more.")
+        raise DataError(f"{root} has one class only ('{labels[0]}'); a classifier takes two or more.")
     twice = [file for file, count in Counter(files).items() if count > 1]
     if twice:
         raise DataError(f"{root} lists the clip {twice[0]} more than once.")

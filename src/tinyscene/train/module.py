@@ -24,7 +24,7 @@ Gradients = Callable[[Sequence[Tensor], Sequence[nn.Parameter]], None]
 class SceneModule(pl.LightningModule):
     """Trains `network` (features -> logits) on the crops of a Job.
 
-    Each epoch starts all chance anew from (seed, epoch): a run that was killed and resumed takes the same steps as
+    Each step starts all chance anew from (seed, epoch, step): a run that was killed and resumed takes the same steps as
     one that was not.
     """
 
@@ -54,14 +54,15 @@ class SceneModule(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         epoch = self.current_epoch
-        torch.manual_seed(int(np.random.SeedSequence([self.job.seed, epoch]).generate_state(1)[0]))
         base = self.optimizer_spec.fields["lr"]
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = self.schedule.lr(epoch, self.epochs, base)
         self._loss, self._right, self._seen = 0.0, 0.0, 0
 
     def training_step(self, batch: Batch, index: int) -> None:
-        rng = np.random.default_rng([self.job.seed, self.current_epoch, index, self.global_rank])
+        chance = np.random.SeedSequence([self.job.seed, self.current_epoch, index, self.global_rank])
+        rng = np.random.default_rng(chance)
+        torch.manual_seed(int(chance.generate_state(1)[0]))  # dropout; the loader has drawn from torch's stream too
         with torch.no_grad():
             batch = augmented(batch, self.job.bands_augment, rng)
             batch = replace(batch, x=self.finish(batch.x))
