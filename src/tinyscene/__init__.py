@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["Classifier", "classify", "load_system", "systems"]
+__all__ = ["Classifier", "classify", "load_system"]
 
 if TYPE_CHECKING:
     from .runtime import Classifier, classify
-    from .systems import load_system, systems
+    from .systems import load_system
 
 
 def __getattr__(name: str) -> object:
@@ -17,8 +17,8 @@ def __getattr__(name: str) -> object:
         from . import runtime
 
         return getattr(runtime, name)
-    if name in ("load_system", "systems"):
-        from importlib import import_module
+    if name == "load_system":
+        from .systems import load_system
 
-        return getattr(import_module(".systems", __name__), name)
+        return load_system
     raise AttributeError(f"module 'tinyscene' has no attribute '{name}'")

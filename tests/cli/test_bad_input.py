@@ -73,7 +73,8 @@ def test_classify_refuses_bad_audio_in_one_line(name: str, tinyscene, run: Path,
     answer = tinyscene("classify", run / "narrow-int8-features.onnx", path)
     assert answer.code == 2
     line = one_line(answer.err)
-    assert name in line and BAD_AUDIO[name] in line
+    assert name in line
+    assert BAD_AUDIO[name] in line
 
 
 def test_good_files_are_answered_beside_a_bad_one(tinyscene, run: Path, tmp_path: Path):
@@ -89,7 +90,8 @@ def test_silence_gets_its_answer_with_a_warning(tinyscene, run: Path, tmp_path: 
     answer = tinyscene("classify", run / "narrow-int8-features.onnx", tmp_path / "silent.wav")
     assert answer.code == 0
     assert "silent.wav" in answer.out
-    assert "warning" in answer.err and "silence" in answer.err
+    assert "warning" in answer.err
+    assert "silence" in answer.err
 
 
 def test_a_short_clip_gets_its_answer_with_a_warning(tinyscene, run: Path, tmp_path: Path):
@@ -122,7 +124,8 @@ def damaged(kind: str, model: Path, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("kind", "told"), [("cut", "cut"), ("tampered", "damaged"), ("empty", "empty"), ("foreign", "not a tinyscene model")]
+    ("kind", "told"),
+    [("cut", "cut"), ("tampered", "damaged"), ("empty", "empty"), ("foreign", "not a tinyscene model")],
 )
 @pytest.mark.parametrize("verb", ["info", "classify", "complexity"])
 def test_a_damaged_model_file_is_refused(kind: str, told: str, verb: str, tinyscene, run: Path, tmp_path: Path):
@@ -147,7 +150,8 @@ def test_a_csv_without_a_class_column_lists_its_columns(tinyscene, tmp_path: Pat
     (tmp_path / "set" / "meta.csv").write_text("filename,fold,mood\nx/0.wav,1,happy\n")
     answer = tinyscene("train", "dsmn-1", "--data", tmp_path / "set", "--out", tmp_path / "run")
     assert answer.code == 2
-    assert "filename, fold, mood" in one_line(answer.err) and "--column label=" in answer.err
+    assert "filename, fold, mood" in one_line(answer.err)
+    assert "--column label=" in answer.err
     assert not (tmp_path / "run").exists()
 
 
@@ -180,7 +184,8 @@ def test_a_fold_without_test_clips_lists_the_folds(tinyscene, tmp_path: Path):
     (tmp_path / "set" / "meta.csv").write_text("\n".join(["filename,category,fold", *rows]) + "\n")
     answer = tinyscene("train", "dsmn-1", "--data", tmp_path / "set", "--fold", 7, "--out", tmp_path / "run")
     assert answer.code == 2
-    assert "fold 7" in one_line(answer.err) and "1, 2" in answer.err
+    assert "fold 7" in one_line(answer.err)
+    assert "1, 2" in answer.err
 
 
 def test_a_bad_clip_in_a_data_set_is_named_before_training(tinyscene, narrow: Path, scenes: Path, tmp_path: Path):
@@ -227,7 +232,8 @@ def test_a_full_disk_at_export_leaves_no_file(tinyscene, run: Path, tmp_path: Pa
     answer = tinyscene("export", copy, "--stage", "fit")
     assert answer.code == 2
     assert "No space left on device" in one_line(answer.err)
-    assert not list(copy.glob("*.onnx")) and not list(copy.glob(".*onnx*"))
+    assert not list(copy.glob("*.onnx"))
+    assert not list(copy.glob(".*onnx*"))
 
 
 @pytest.mark.parametrize("verb", ["evaluate", "compress", "export", "complexity"])

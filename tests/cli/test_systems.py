@@ -10,7 +10,8 @@ from tinyscene import load_system
 def test_systems_lists_both_variants(tinyscene):
     answer = tinyscene("systems")
     assert answer.code == 0
-    assert "dsmn-1 " in answer.out and "dsmn-1-sgd" in answer.out
+    assert "dsmn-1 " in answer.out
+    assert "dsmn-1-sgd" in answer.out
 
 
 def test_show_prints_numbers_claims_and_contradictions(tinyscene):
@@ -63,7 +64,8 @@ def test_a_system_file_with_a_slip_says_where(tinyscene, tmp_path: Path):
     path.write_text("from tinyscene.spec import Spec\nfrom tinyscene.models import DSMN\nX = Spec(DSMN, width=3)\n")
     answer = tinyscene("show", path)
     assert answer.code == 2
-    assert "DSMN has no argument 'width'" in answer.err and "Did you mean 'widths'?" in answer.err
+    assert "DSMN has no argument 'width'" in answer.err
+    assert "Did you mean 'widths'?" in answer.err
 
 
 def test_a_file_without_a_system_says_how_to_write_one(tinyscene, tmp_path: Path):

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-import tinyscene.evaluate as evaluate
 from tinyscene.evaluate import check_limits
 
 
@@ -69,10 +68,3 @@ def test_the_baselines_of_2022_and_2024_keep_their_years_limits() -> None:
     baseline_2024 = verdicts(parameters=61_148, bytes=122_296, macs_per_s=29_419_156)
     assert (baseline_2022["2022", "parameters"], baseline_2022["2022", "MACs/s"]) == (True, True)
     assert (baseline_2024["2024", "bytes"], baseline_2024["2024", "MACs/s"]) == (True, True)
-
-
-def test_public_names_of_the_folder_are_those_listed() -> None:
-    assert sorted(evaluate.__all__) == sorted(evaluate._HOME)
-    assert all(callable(getattr(evaluate, name)) for name in evaluate.__all__)
-    with pytest.raises(AttributeError, match="has no attribute 'mesure'"):
-        evaluate.mesure  # type: ignore[attr-defined]  # noqa: B018

@@ -137,7 +137,7 @@ def test_hostile_texts_show_as_text(tmp_path: Path) -> None:
         stages={EVIL: figures(0, evil, **known)},
         complexity={EVIL: {"bytes": 1}},
         journal={EVIL: [{"epoch": 1, "loss": 1.0}]},
-        claims=[{key: EVIL for key in ("figure", "published", "reached", "source", "why")}],
+        claims=[dict.fromkeys(("figure", "published", "reached", "source", "why"), EVIL)],
         notes=[EVIL],
     )
     page = Page(write_report(tmp_path / "r", hostile))

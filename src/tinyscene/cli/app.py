@@ -62,11 +62,14 @@ def main() -> None:
             sys.exit(0)
         if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
             raise
-        _fail(f"{error.filename or 'the output'} cannot be written: {error.strerror}. Free some room or choose another place.")
+        what = error.filename or "the output"
+        _fail(f"{what} cannot be written: {error.strerror}. Free some room or choose another place.")
     except SystemExit as stop:
         if stop.code != STOPPED:  # typer has turned Ctrl-C into this code
             raise
-        hint = " What was done is kept: the same command with --resume goes on." if verb in ("train", "compress") else ""
+        hint = (
+            " What was done is kept: the same command with --resume goes on." if verb in ("train", "compress") else ""
+        )
         print(f"\nstopped.{hint}", file=sys.stderr)
         sys.exit(STOPPED)
 

@@ -13,10 +13,13 @@ import typer
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the data and the run.")] = Path("demo"),
-    epochs: Annotated[int, typer.Option(min=1, help="Training epochs.")] = 7,
+    epochs: Annotated[int, typer.Option(min=1, help="Training epochs.")] = 6,
 ) -> None:
     """The main job end to end on synthetic scenes: train, compress, export, evaluate, classify, report."""
+    from ..compress import prepared  # noqa: F401  # a missing extra must show before an old run is deleted
     from ..errors import OutputError
+    from ..export import write_model  # noqa: F401
+    from ..train import train as training_loop  # noqa: F401
     from .model_verbs import classify
     from .run_verbs import compress, evaluate, export, train
 
@@ -27,10 +30,13 @@ def demo(
         shutil.rmtree(run)
     data = out / "scenes"
     synthesise(data)
-    # Few steps: no long warm-up, every training clip used, the last weights taken.
+    # 132 steps instead of the report's 436,000: a higher rate, RAdam's slow start shortened, half batches mixed from
+    # the beginning, every training clip used, the last weights taken.
     settings = {
         "recipe.fit.epochs": str(epochs),
+        "augment.bands.mixup.full_epochs": "0",
         "recipe.fit.optimizer.lr": "0.004",
+        "recipe.fit.optimizer.betas": "0.9,0.95",
         "recipe.fit.schedule.warmup_epochs": "1",
         "recipe.fit.validation_share": "0.0",
         "recipe.fit.select": "last",

@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+FEW = 8  # files; more of them are worth the import of the faster FFT
+
 
 def classify(
     model: Annotated[Path, typer.Argument(help="A tinyscene model file (.onnx).", show_default=False)],
@@ -26,7 +28,7 @@ def classify(
 
     if as_json and as_csv:
         raise SettingError("--json and --csv exclude each other; give one.")
-    classifier = Classifier(model)
+    classifier = Classifier(model, quick_start=len(files) < FEW)
     decisions, refused = [], []
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")

@@ -29,7 +29,8 @@ def train(
         float | None, typer.Option("--test-share", help="Without folds: test on this share of the recordings.")
     ] = None,
     column: Annotated[
-        list[str] | None, typer.Option("--column", help="Which header of a CSV is what: label=species. May be repeated.")
+        list[str] | None,
+        typer.Option("--column", help="Which header of a CSV is what: label=species. May be repeated."),
     ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Change a number: recipe.fit.epochs=20. May be repeated.")

@@ -19,7 +19,9 @@ def system_source(system: System, origin: str) -> str:
     return (
         f'"""{system.name}: made from {origin} by `tinyscene new`. Change what you like; unknown names are refused.\n\n'
         f"Train it with: tinyscene train ./{system.name}.py --data DIR --out RUN\n"
-        f'`tinyscene show {origin}` says where each number is from.\n"""\n\n' + "\n".join(lines) + f"\n\nSYSTEM = {body}\n"
+        f'`tinyscene show {origin}` says where each number is from.\n"""\n\n'
+        + "\n".join(lines)
+        + f"\n\nSYSTEM = {body}\n"
     )
 
 

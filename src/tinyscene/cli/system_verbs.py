@@ -30,8 +30,8 @@ def show(
     """Print a system as its report tells it: every number, every claim, every gap and the choice taken."""
     from ..systems import load_system, system_file
     from .run_verbs import pairs
-    from .show import print_table
     from .sheet import sheet
+    from .show import print_table
 
     chosen = load_system(system).with_settings(pairs("--set", settings))
     report = chosen.report

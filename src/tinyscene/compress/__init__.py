@@ -8,13 +8,13 @@ from ..lazy import lazy_names
 if TYPE_CHECKING:
     from .folding import ChannelAffine, fold
     from .int8 import Int8
-    from .quantized import converted, freeze_observers, prepared
+    from .quantized import converted, float_operations, freeze_observers, prepared, settle
 
 # torchao tells of GPU kernels it did not find and of torch internals; neither concerns int8 on a CPU.
 for _name in ("torchao", "torch.utils._pytree"):
     logging.getLogger(_name).setLevel(logging.ERROR)
 
-__all__ = ["ChannelAffine", "Int8", "converted", "fold", "freeze_observers", "prepared"]
+__all__ = ["ChannelAffine", "Int8", "converted", "float_operations", "fold", "freeze_observers", "prepared", "settle"]
 
 __getattr__ = lazy_names(
     __name__,
@@ -22,8 +22,10 @@ __getattr__ = lazy_names(
         "ChannelAffine": "folding",
         "Int8": "int8",
         "converted": "quantized",
+        "float_operations": "quantized",
         "fold": "folding",
         "freeze_observers": "quantized",
         "prepared": "quantized",
+        "settle": "quantized",
     },
 )

@@ -14,16 +14,17 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 class ChannelAffine(nn.Module):
     """(batch, channel, ...) -> the same, each channel times a scale plus a shift: a batch norm with no convolution."""
 
-    def __init__(self, norm: nn.BatchNorm2d | nn.BatchNorm1d, n_axes: int):
+    def __init__(self, norm: nn.BatchNorm2d | nn.BatchNorm1d):
         super().__init__()
-        assert norm.running_mean is not None and norm.running_var is not None
-        scale = norm.weight.detach() / torch.sqrt(norm.running_var + norm.eps)
-        shape = (1, -1, *[1] * (n_axes - 2))
-        self.scale = nn.Parameter(scale.reshape(shape).clone())
-        self.shift = nn.Parameter((norm.bias.detach() - norm.running_mean * scale).reshape(shape).clone())
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        scale = torch.rsqrt(norm.running_var + norm.eps) * (1 if norm.weight is None else norm.weight.detach())
+        shift = -norm.running_mean * scale + (0 if norm.bias is None else norm.bias.detach())
+        self.scale, self.shift = nn.Parameter(scale), nn.Parameter(shift)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * self.scale + self.shift
+        shape = (1, -1, *[1] * (x.ndim - 2))
+        return x * self.scale.reshape(shape) + self.shift.reshape(shape)
 
 
 def fold(network: nn.Module) -> nn.Module:
@@ -32,13 +33,13 @@ def fold(network: nn.Module) -> nn.Module:
     In this order: a block with a method `folded` is asked for its own inference form; in a Sequential, a batch norm
     right after a convolution is multiplied into it; every batch norm that stays becomes a ChannelAffine.
     """
-    folded = copy.deepcopy(network).eval()
-    _replace(folded, _own_form)
-    for module in folded.modules():
+    holder = nn.ModuleList([copy.deepcopy(network).eval()])  # so that the network itself can be replaced too
+    _replace(holder, _own_form)
+    for module in holder.modules():
         if isinstance(module, nn.Sequential):
             _fuse_neighbours(module)
-    _replace(folded, _affine)
-    return folded
+    _replace(holder, _affine)
+    return holder[0]
 
 
 def _replace(module: nn.Module, form: Callable[[nn.Module], nn.Module]) -> None:
@@ -51,22 +52,18 @@ def _replace(module: nn.Module, form: Callable[[nn.Module], nn.Module]) -> None:
 
 
 def _own_form(module: nn.Module) -> nn.Module:
-    own = getattr(module, "folded", None)
-    return own() if callable(own) else module
+    own: Callable[[], nn.Module] | None = getattr(module, "folded", None)
+    return module if own is None else own()
 
 
 def _affine(module: nn.Module) -> nn.Module:
-    if isinstance(module, nn.BatchNorm2d):
-        return ChannelAffine(module, 4)
-    if isinstance(module, nn.BatchNorm1d):
-        return ChannelAffine(module, 2)
-    return module
+    return ChannelAffine(module) if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)) else module
 
 
 def _fuse_neighbours(sequence: nn.Sequential) -> None:
     names = [name for name, _ in sequence.named_children()]
     for first, second in pairwise(names):
         conv, norm = getattr(sequence, first), getattr(sequence, second)
-        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+        if isinstance(conv, (nn.Conv1d, nn.Conv2d)) and isinstance(norm, (nn.BatchNorm1d, nn.BatchNorm2d)):
             setattr(sequence, first, fuse_conv_bn_eval(conv, norm))
             setattr(sequence, second, nn.Identity())

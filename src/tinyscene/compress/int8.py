@@ -26,12 +26,13 @@ class Int8(Fit):
     compresses = True
 
     def run(self, network: nn.Module, job: Job, folder: Path, callbacks: Sequence[pl.Callback] = ()) -> nn.Module:
-        """The fake-quantised network, frozen; the float `network` stays as it is."""
+        """The fake-quantised network, settled; the float `network` stays as it is."""
         from .freeze_scales import FreezeScales
-        from .quantized import freeze_observers, prepared
+        from .quantized import prepared, settle
 
         frozen = max(1, self.epochs // 5) if self.epochs > 1 else 0
         freeze = FreezeScales(self.epochs - frozen)
-        graph = super().run(prepared(network, job.example), job, folder, [*callbacks, freeze])
-        freeze_observers(graph)
+        graph = prepared(network, job.example)
+        super().run(graph, job, folder, [*callbacks, freeze])
+        settle(graph)
         return graph

@@ -1,4 +1,4 @@
-"""The three forms of an int8 network: prepared (fake-quantised, trains), simulated (same, frozen), converted (exported)."""
+"""An int8 network's three forms: prepared (fake-quantised, trains), settled (the same, final), converted (exported)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import torch
 import torchao.quantization.pt2e as pt2e
 from torch import Tensor, nn
 from torch.fx import GraphModule, Node
+from torchao.quantization.pt2e import FakeQuantizeBase
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_qat_pt2e
 
 from .folding import fold
-from .quantizer import WEIGHTED, IntegerQuantizer
+from .quantizer import CLIPPED, SUMS, WEIGHTED, IntegerQuantizer, is_activation
 
 
 def prepared(network: nn.Module, example: Tensor) -> GraphModule:
@@ -32,15 +33,48 @@ def freeze_observers(graph: nn.Module) -> None:
     graph.apply(pt2e.disable_observer)
 
 
+def settle(graph: GraphModule) -> None:
+    """After training: scales stay, biases are rounded to the int32 grid; answers are now those of the device.
+
+    The grid of a layer's bias is input scale x weight scale: integer runtimes add it to sums of that unit. Left
+    unrounded, every runtime would differ from the simulation, and more so the deeper the network.
+    """
+    freeze_observers(graph)
+    for node in graph.graph.nodes:
+        if node.op != "call_function" or node.target not in WEIGHTED or len(node.args) < 3 or node.args[2] is None:
+            continue
+        x, weight = (_scale(graph, arg) for arg in node.args[:2])
+        if x is not None and weight is not None:
+            bias, step = graph.get_parameter(node.args[2].target).data, x * weight
+            bias.copy_(torch.round(bias / step) * step)
+
+
 def converted(graph: GraphModule) -> GraphModule:
-    """A copy with int8 weights and quantise / dequantise pairs, every bias on the int32 grid: what is exported."""
+    """A copy, settled, with int8 weights and quantise / dequantise pairs: what is exported."""
     copied = copy.deepcopy(graph)
     _set_mode(copied, False)
-    freeze_observers(copied)
-    result = _switchable(convert_pt2e(copied, fold_quantize=True))
-    with torch.no_grad():
-        _snap_biases(result)
-    return result
+    settle(copied)
+    return _switchable(convert_pt2e(copied, fold_quantize=True))
+
+
+def float_operations(graph: GraphModule) -> list[str]:
+    """Names of the operations of a converted graph that compute in float; none, if the whole network is integer."""
+    found = []
+    for node in graph.graph.nodes:
+        is_output = node.op == "output"
+        if not is_output and (node.op != "call_function" or "quantize" in str(node.target) or not is_activation(node)):
+            continue
+        values = node.all_input_nodes[: 2 if node.target in WEIGHTED else None]  # behind them a bias, for the sums
+        is_one_with_its_input = node.target in CLIPPED and values[0].target in SUMS and len(values[0].users) == 1
+        if not is_one_with_its_input and not all("dequantize" in str(value.target) for value in values):
+            found.append(node.name)
+    return found
+
+
+def _scale(graph: GraphModule, node: Node) -> Tensor | None:
+    """What one step of a fake-quantised value stands for; None for one that stays float."""
+    module = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
+    return module.get_buffer("scale") if isinstance(module, FakeQuantizeBase) else None
 
 
 def _switchable(graph: GraphModule) -> GraphModule:
@@ -66,29 +100,3 @@ def _set_mode(graph: GraphModule, training: bool) -> None:
     graph.recompile()
     for module in graph.modules():
         module.training = training
-
-
-def _snap_biases(graph: GraphModule) -> None:
-    """Round each float bias to input scale x weight scale: integer runtimes keep it as an int32 of that unit.
-
-    Without this all runtimes differ from the simulation by the same amount, and more so the deeper the network.
-    """
-    for node in graph.graph.nodes:
-        if node.op != "call_function" or node.target not in WEIGHTED or len(node.args) < 3 or node.args[2] is None:
-            continue
-        x, weight, bias = node.args[:3]
-        if "dequantize" not in str(x.target) or "dequantize" not in str(weight.target):
-            continue  # a layer that stayed float
-        value = _value(graph, bias)
-        step = (_value(graph, x.args[1]) * _value(graph, weight.args[1])).to(value.dtype)
-        value.copy_(torch.round(value / step) * step)
-
-
-def _value(graph: GraphModule, node: object) -> Tensor:
-    if isinstance(node, Node):
-        owner: object = graph
-        for name in str(node.target).split("."):
-            owner = getattr(owner, name)
-        assert isinstance(owner, Tensor)
-        return owner.data
-    return torch.as_tensor(node)

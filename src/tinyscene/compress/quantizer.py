@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
+from torch import Tensor
 from torch.fx import GraphModule, Node
 from torchao.quantization.pt2e import (
     FakeQuantize,
@@ -25,12 +26,27 @@ from torchao.quantization.pt2e.quantizer import (
 
 aten = torch.ops.aten
 
+
+class TrainingFakeQuantize(FakeQuantize):
+    """Watches the range of its values in training only: what is validated on must not move the scales."""
+
+    def forward(self, X: Tensor) -> Tensor:
+        watches = int(self.observer_enabled[0])
+        if self.training or not watches:
+            return super().forward(X)
+        self.disable_observer()
+        try:
+            return super().forward(X)
+        finally:
+            self.enable_observer()
+
+
 ACTIVATION = QuantizationSpec(
     dtype=torch.int8,
     quant_min=-128,
     quant_max=127,
     qscheme=torch.per_tensor_affine,
-    observer_or_fake_quant_ctr=FakeQuantize.with_args(
+    observer_or_fake_quant_ctr=TrainingFakeQuantize.with_args(
         observer=MovingAverageMinMaxObserver, eps=2**-12, averaging_constant=0.05
     ),
 )
@@ -52,6 +68,7 @@ SIGMOID = FixedQParamsQuantizationSpec(
 WEIGHTED = {aten.conv2d.default, aten.conv1d.default, aten.linear.default}
 CLIPPED = {aten.relu.default, aten.relu_.default, aten.hardtanh.default, aten.hardtanh_.default}
 TWO_INPUTS = {aten.add.Tensor, aten.add_.Tensor, aten.mul.Tensor, aten.mul_.Tensor, aten.maximum.default}
+SUMS = WEIGHTED | TWO_INPUTS  # a ReLU behind one of these is one integer operation with it
 ONE_INPUT = {
     aten.mean.dim,
     aten.adaptive_avg_pool2d.default,
@@ -85,7 +102,7 @@ class IntegerQuantizer(Quantizer):
         return model
 
     def validate(self, model: GraphModule) -> None:
-        """Nothing to refuse: what is not annotated stays float and is listed by the stage."""
+        """Nothing to refuse: what is not annotated stays float; `float_operations` lists it."""
 
 
 def _annotate(node: Node) -> None:
@@ -96,12 +113,12 @@ def _annotate(node: Node) -> None:
     if op in WEIGHTED:
         _mark(node, {inputs[0]: _as_made(inputs[0]), inputs[1]: WEIGHT}, output)
     elif op in TWO_INPUTS:
-        _mark(node, {arg: _as_made(arg) for arg in inputs if _is_activation(arg)}, output)
+        _mark(node, {arg: _as_made(arg) for arg in inputs if is_activation(arg)}, output)
     elif op in ONE_INPUT:
         _mark(node, {inputs[0]: _as_made(inputs[0])}, output)
     elif op in CLIPPED:
         source = inputs[0]
-        fused = source.target in WEIGHTED | TWO_INPUTS and len(source.users) == 1
+        fused = source.target in SUMS and len(source.users) == 1
         _mark(node, {} if fused else {source: _as_made(source)}, ACTIVATION)
     elif op == aten.sigmoid.default:
         _mark(node, {inputs[0]: _as_made(inputs[0])}, SIGMOID)
@@ -111,7 +128,7 @@ def _annotate(node: Node) -> None:
         first, *others = (part for part in parts if isinstance(part, Node))
         shared = SharedQuantizationSpec((first, node))
         _mark(node, {first: ACTIVATION, **dict.fromkeys(others, shared)}, shared)
-    elif op in MOVING and _is_activation(inputs[0]):
+    elif op in MOVING and is_activation(inputs[0]):
         _mark(node, {inputs[0]: _as_made(inputs[0])}, SharedQuantizationSpec((inputs[0], node)))
 
 
@@ -121,9 +138,14 @@ def _as_made(node: Node) -> QuantizationSpec | FixedQParamsQuantizationSpec:
     A value quantised twice in a row, to two scales, is one that runtimes merge, each in its own way: onnxruntime's
     answers then depend on whether it optimises.
     """
+    return SIGMOID if _origin(node).target == aten.sigmoid.default else ACTIVATION
+
+
+def _origin(node: Node) -> Node:
+    """The node that made the values which `node` only moves."""
     while node.target in MOVING:
         node = node.all_input_nodes[0]
-    return SIGMOID if node.target == aten.sigmoid.default else ACTIVATION
+    return node
 
 
 def _mark(node: Node, inputs: dict[Node, object], output: object) -> None:
@@ -134,6 +156,7 @@ def _mark(node: Node, inputs: dict[Node, object], output: object) -> None:
     )
 
 
-def _is_activation(node: Node) -> bool:
+def is_activation(node: Node) -> bool:
+    """Whether a node gives a float tensor that is no parameter, nor one in another shape."""
     value = node.meta.get("val")
-    return node.op != "get_attr" and isinstance(value, torch.Tensor) and value.is_floating_point()
+    return _origin(node).op != "get_attr" and isinstance(value, Tensor) and value.is_floating_point()

@@ -53,8 +53,11 @@ class BandStore:
         self._paths = dataset.paths()
         self.folder = cache_folder() / self._key(system.frontend.numbers["spectral"].plain())
         self._fill(workers or os.cpu_count() or 1, progress)
-        self._shards = [np.load(self.folder / f"{shard:05d}.npy", mmap_mode="r") for shard in range(self._n_shards)]
-        counts = [np.load(self.folder / f"{shard:05d}.counts.npy") for shard in range(self._n_shards)]
+        try:
+            self._shards = [np.load(self._shard(i), mmap_mode="r") for i in range(self._n_shards)]
+            counts = [np.load(self._shard(i, ".counts")) for i in range(self._n_shards)]
+        except (ValueError, OSError, EOFError) as error:
+            raise DataError(f"the feature cache {self.folder} is damaged ({error}); delete that folder.") from None
         self._ends = [np.cumsum(count) for count in counts]
 
     def __len__(self) -> int:
@@ -103,7 +106,7 @@ class BandStore:
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
 
     def _fill(self, workers: int, progress: Callable[[int, int], None] | None) -> None:
-        missing = [shard for shard in range(self._n_shards) if not (self.folder / f"{shard:05d}.npy").is_file()]
+        missing = [shard for shard in range(self._n_shards) if not self._shard(shard).is_file()]
         if not missing:
             return
         try:
@@ -129,6 +132,9 @@ class BandStore:
         finally:
             torch.set_num_threads(threads)
 
+    def _shard(self, shard: int, part: str = "") -> Path:
+        return self.folder / f"{shard:05d}{part}.npy"
+
     def _rows(self, shard: int) -> range:
         return range(shard * CLIPS_PER_SHARD, min((shard + 1) * CLIPS_PER_SHARD, len(self._paths)))
 
@@ -153,13 +159,13 @@ class BandStore:
             raise DataError(f"{len(bad)} of {len(results)} clips cannot be used, first: {bad[0]}")
         arrays = [result for result in results if isinstance(result, np.ndarray)]
         try:
-            for name, array in (
-                (f"{shard:05d}.counts.npy", np.asarray([len(a) for a in arrays])),
-                (f"{shard:05d}.npy", np.concatenate(arrays).astype(np.float32)),
+            for path, array in (
+                (self._shard(shard, ".counts"), np.asarray([len(a) for a in arrays])),
+                (self._shard(shard), np.concatenate(arrays).astype(np.float32)),
             ):
-                temporary = self.folder / f".{os.getpid()}-{name}"
+                temporary = path.with_name(f".{os.getpid()}-{path.name}")
                 np.save(temporary, array)
-                os.replace(temporary, self.folder / name)
+                os.replace(temporary, path)
         except OSError as error:
             for leftover in self.folder.glob(f".{os.getpid()}-*"):
                 leftover.unlink(missing_ok=True)

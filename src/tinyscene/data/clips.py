@@ -55,9 +55,14 @@ class Crops(TorchDataset[Batch]):
         if spare <= 0:
             return np.ascontiguousarray(bands)
         rng = np.random.default_rng([_CROP, self.seed, epoch, item])
-        heard = np.flatnonzero(bands.max(axis=(0, 1)) > self.silence_level)
-        centre = rng.choice(heard) if len(heard) else rng.integers(bands.shape[-1])
-        start = int(np.clip(centre - self.n_frames // 2, 0, spare))
+        heard = bands.max(axis=(0, 1)) > self.silence_level
+        middle = self.n_frames // 2
+        starts = np.flatnonzero(heard[middle : middle + spare + 1])
+        if len(starts):
+            start = int(rng.choice(starts))
+        else:  # the sound lies at the clip's ends, nearer to them than half a window; or there is none
+            centre = rng.choice(np.flatnonzero(heard)) if heard.any() else rng.integers(len(heard))
+            start = int(np.clip(centre - middle, 0, spare))
         return np.ascontiguousarray(bands[..., start : start + self.n_frames])
 
     def mean_spectra(self) -> Mapping[str, np.ndarray]:

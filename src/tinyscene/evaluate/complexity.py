@@ -45,8 +45,8 @@ def count_complexity(
 
 
 def _bytes_each(name: str, int8: bool) -> int:
-    # Integer runtimes keep weights in one byte and biases, which add to int32 sums, in four.
-    return 1 if int8 and name.rpartition(".")[2] in ("weight", "scale") else 4
+    # Integer runtimes keep weights in one byte and biases, which add to int32 sums, in four. So is what stays float.
+    return 1 if int8 and name.rpartition(".")[2] == "weight" else 4
 
 
 @torch.no_grad()

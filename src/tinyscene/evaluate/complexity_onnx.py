@@ -14,7 +14,7 @@ def count_onnx(data: bytes, window_s: float) -> dict[str, Any]:
     """The counts of `count_complexity` for a model file; the front end inside a waveform model is left out.
 
     Counted are the constants that convolutions, fully connected layers and per-channel affine steps read, directly
-    or through a DequantizeLinear, at the bytes they are stored in.
+    or through a DequantizeLinear, at the bytes they are stored in; equal ones that the file holds once count once.
     """
     model = onnx.shape_inference.infer_shapes(onnx.load_from_string(data), strict_mode=False, data_prop=True)
     graph = model.graph
@@ -27,14 +27,16 @@ def count_onnx(data: bytes, window_s: float) -> dict[str, Any]:
     total = nonzero = stored = stored_nonzero = macs = 0
     seen: set[str] = set()
     for node in graph.node:
-        if node.op_type not in ("Conv", "Gemm"):
+        if node.op_type not in ("Conv", "Gemm", "Mul", "Add"):
             continue
         positions = math.prod(shapes[node.output[0]][2:]) if node.op_type == "Conv" else 1
-        for name in node.input[1:]:
+        for name in node.input:
             constant = constants.get(_source(name, made_by))
             if constant is None:
                 continue
             array = numpy_helper.to_array(constant)
+            if node.op_type in ("Mul", "Add") and (array.ndim < 2 or array.size < 2):
+                continue  # no scale or shift of channels
             macs += array.size * positions
             if constant.name in seen:
                 continue

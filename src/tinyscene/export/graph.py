@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import warnings
 
@@ -49,9 +48,7 @@ def traced(deployed: Deployed, example: Tensor, input_name: str) -> onnx.ModelPr
         assert program is not None
         _keep_floors(program.model)
         program.optimize()
-    buffer = io.BytesIO()
-    program.save(buffer, include_initializers=True)
-    return onnx.load_from_string(buffer.getvalue())
+    return program.model_proto
 
 
 def _keep_floors(model: ir.Model) -> None:

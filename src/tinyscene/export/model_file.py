@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -77,7 +78,7 @@ def _describe(model: onnx.ModelProto, export: Export, form: str) -> None:
         sample_rate_hz=system.task.sample_rate_hz,
         window_samples=system.window_samples,
         channels=system.task.channels,
-        frontend=system.frontend.constants(),
+        frontend=system.frontend.constants() if form == "features" else {},
         claims=export.claims,
         complexity=export.complexity,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -92,7 +93,7 @@ def _compare(data: bytes, form: str, example: np.ndarray, expected: np.ndarray, 
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     # One by one and all at once: a device asks for single windows, an archive for many.
-    singles = [session.run(["probabilities"], {form: example[i : i + 1]})[0] for i in range(len(example))]
+    singles = [np.asarray(session.run(["probabilities"], {form: one})[0]) for one in np.split(example, len(example))]
     for answers in (np.concatenate(singles), session.run(["probabilities"], {form: example})[0]):
         worst = float(np.abs(answers - expected).max())
         if not worst <= tolerance:
@@ -108,5 +109,9 @@ def _write(data: bytes, path: Path) -> None:
         temporary.write_bytes(data)
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written: {error.strerror}. Choose another place or free some room.") from None
+        raise OutputError(
+            f"{path} cannot be written: {error.strerror}. Choose another place or free some room."
+        ) from None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)

@@ -15,8 +15,6 @@ def slim(model: onnx.ModelProto) -> onnx.ModelProto:
     Exporters write names and stack traces of 130 kB for a network of 50 kB.
     """
     unsigned_activations(model)
-    drop_zero_points(model)
-    integer_biases(model)
     sparse_tables(model)
     hann_windows(model)
     merge_constants(model)
@@ -29,53 +27,17 @@ def unsigned_activations(model: onnx.ModelProto) -> None:
     """int8 activations become uint8 (zero point + 128): the same values, and onnxruntime fuses all operators."""
     graph = model.graph
     constants = {item.name: item for item in graph.initializer}
-    points = {node.input[2] for node in graph.node if node.op_type == "QuantizeLinear" and len(node.input) > 2}
-    for name in sorted(points):
+    steps = [node for node in graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
+    of_activations = [node for node in steps if node.input[0] not in constants and len(node.input) > 2]
+    for name in sorted({node.input[2] for node in of_activations}):
         signed = numpy_helper.to_array(constants[name])
         if signed.dtype != np.int8:
             continue
         shifted = (signed.astype(np.int16) + 128).astype(np.uint8)
         graph.initializer.append(numpy_helper.from_array(shifted, f"{name}_unsigned"))
-        for node in graph.node:
-            is_weight = node.input and node.input[0] in constants
-            if node.op_type in ("QuantizeLinear", "DequantizeLinear") and not is_weight and node.input[2] == name:
+        for node in of_activations:
+            if node.input[2] == name:
                 node.input[2] = f"{name}_unsigned"
-
-
-def drop_zero_points(model: onnx.ModelProto) -> None:
-    """Symmetric weights need no table of zeros: without one the zero point is 0."""
-    constants = {item.name: item for item in model.graph.initializer}
-    for node in model.graph.node:
-        if node.op_type == "DequantizeLinear" and len(node.input) > 2 and node.input[0] in constants:
-            points = constants.get(node.input[2])
-            if points is not None and not numpy_helper.to_array(points).any():
-                del node.input[2]
-
-
-def integer_biases(model: onnx.ModelProto) -> None:
-    """A float bias on the grid input scale x weight scale becomes the int32 numbers of that grid.
-
-    The standard form of a quantised layer, and what integer runtimes add to their sums. A bias off the grid, or of a
-    layer that is not quantised, stays float.
-    """
-    graph = model.graph
-    constants = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
-    scales = {node.output[0]: node.input[1] for node in graph.node if node.op_type == "DequantizeLinear"}
-    for node in list(graph.node):
-        if node.op_type not in ("Conv", "Gemm") or len(node.input) < 3 or not set(node.input[:2]) <= scales.keys():
-            continue
-        bias = constants.get(node.input[2])
-        if bias is None or bias.dtype != np.float32:
-            continue
-        name = f"{node.output[0]}_bias"
-        step = constants[scales[node.input[0]]] * constants[scales[node.input[1]]]
-        whole = np.round(bias / step).astype(np.int32)
-        if not np.allclose(whole * step, bias, rtol=1e-6, atol=0):
-            continue
-        graph.initializer.append(numpy_helper.from_array(whole, f"{name}_whole"))
-        graph.initializer.append(numpy_helper.from_array(step, f"{name}_step"))
-        graph.node.insert(0, helper.make_node("DequantizeLinear", [f"{name}_whole", f"{name}_step"], [name], axis=0))
-        node.input[2] = name
 
 
 def sparse_tables(model: onnx.ModelProto) -> None:

@@ -110,9 +110,7 @@ def _measured(prepared: Prepared, probabilities: np.ndarray, path: Path) -> dict
     return measure(predictions)
 
 
-def _by_runtime(
-    prepared: Prepared, path: Path, hop_s: float | None, report: Callable[[int, int], None]
-) -> np.ndarray:
+def _by_runtime(prepared: Prepared, path: Path, hop_s: float | None, report: Callable[[int, int], None]) -> np.ndarray:
     classifier = Classifier(path)
     paths = prepared.dataset.take(prepared.split.test).paths()
     rows = []

@@ -45,7 +45,9 @@ class Prepared:
     def front_end(self) -> FrontEnd:
         front_end = self.system.frontend.build()
         if not isinstance(front_end, FrontEnd):
-            raise SettingError(f"{self.system.name}.frontend takes a Spec of FrontEnd; {type(front_end).__name__} came.")
+            raise SettingError(
+                f"{self.system.name}.frontend takes a Spec of FrontEnd; {type(front_end).__name__} came."
+            )
         return front_end.eval()
 
     def network(self) -> nn.Module:

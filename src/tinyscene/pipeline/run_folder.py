@@ -60,7 +60,11 @@ def start_run(folder: Path, record: RunRecord, resume: bool, system_source: Path
                 )
         return
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        hint = "continue it with --resume, or choose another --out" if (folder / RECORD).is_file() else "choose another --out"
+        hint = (
+            "continue it with --resume, or choose another --out"
+            if (folder / RECORD).is_file()
+            else "choose another --out"
+        )
         raise OutputError(f"{folder} exists already; {hint}.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -79,7 +83,9 @@ def open_run(folder: Path) -> RunRecord:
     """
     path = folder / RECORD
     if not path.is_file():
-        raise ModelError(f"{folder} is no run folder (it has no {RECORD}); make one with: tinyscene train ... --out {folder}")
+        raise ModelError(
+            f"{folder} is no run folder (it has no {RECORD}); make one with: tinyscene train ... --out {folder}"
+        )
     try:
         facts = json.loads(path.read_text())
         if facts.pop("format") != FORMAT:

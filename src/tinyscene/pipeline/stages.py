@@ -67,12 +67,13 @@ def restore_float(prepared: Prepared, folder: Path, stage: Fit | None = None) ->
 
 
 def restore_int8(prepared: Prepared, folder: Path, stage: Fit) -> GraphModule:
-    """The fake-quantised network of a compressing stage, frozen, in eval."""
-    from ..compress import freeze_observers, prepared as fake_quantised
+    """The fake-quantised network of a compressing stage, settled, in eval."""
+    from ..compress import prepared as fake_quantised
+    from ..compress import settle
 
     graph = fake_quantised(restore_float(prepared, folder), prepared.example())
     _loaded(graph, folder / stage.name)
-    freeze_observers(graph)
+    settle(graph)
     return graph
 
 

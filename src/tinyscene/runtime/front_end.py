@@ -17,23 +17,24 @@ FINISH = {part.__name__: part for part in (StandardisedDeltas,)}
 Stage = Callable[[np.ndarray], np.ndarray]
 
 
-def front_end(constants: Mapping[str, Any]) -> Stage:
+def front_end(constants: Mapping[str, Any], quick_start: bool = False) -> Stage:
     """waveform (batch, time) -> features (batch, channel, band, frame), both float32.
 
     `constants` is {"class": "FrontEnd", "spectral": {"class": ..., numbers}, "finish": {"class": ..., numbers}}, what
-    the training package writes of its front end. Raises ModelError for a class or number this version does not have.
+    the training package writes of its front end; `quick_start` is as LogMel says. Raises ModelError for a class or
+    number this version does not have.
     """
     if constants.get("class") != "FrontEnd":
         raise ModelError(
             f"the model's front end takes the class FrontEnd; {constants.get('class')!r} came. "
             "Export the model again with this version, or upgrade tinyscene."
         )
-    spectral = _part("spectral", constants.get("spectral"), SPECTRAL)
+    spectral = _part("spectral", constants.get("spectral"), SPECTRAL, quick_start=quick_start)
     finish = _part("finish", constants.get("finish"), FINISH)
     return lambda waveform: finish(spectral(waveform))
 
 
-def _part(step: str, constants: Any, known: Mapping[str, Callable[..., Stage]]) -> Stage:
+def _part(step: str, constants: Any, known: Mapping[str, Callable[..., Stage]], **settings: Any) -> Stage:
     numbers = dict(constants) if isinstance(constants, Mapping) else {}
     name = numbers.pop("class", None)
     if name not in known:
@@ -42,7 +43,7 @@ def _part(step: str, constants: Any, known: Mapping[str, Callable[..., Stage]]) 
             "Export the model again with this version, or upgrade tinyscene."
         )
     try:
-        return known[name](**numbers)
+        return known[name](**numbers, **settings)
     except TypeError as error:
         reason = str(error).replace(".__init__()", "")
         raise ModelError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,12 @@ def save(state: Any, path: Path) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into a RuntimeError
-        temporary.unlink(missing_ok=True)
-        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
-        raise OutputError(f"{path} cannot be written: {reason}. Free some room or choose another --out.") from None
+        raise OutputError(
+            f"{path} cannot be written: {_reason(error)}. Free some room or choose another --out."
+        ) from None
+    finally:  # after Ctrl-C too
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def load(path: Path) -> Any:
@@ -42,8 +46,12 @@ def load(path: Path) -> Any:
     except FileNotFoundError:
         raise ModelError(f"{path} does not exist; train the run to its end first (--resume continues it).") from None
     except Exception as error:
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"{path} is no usable checkpoint ({type(error).__name__}: {reason}).") from None
+        raise ModelError(f"{path} is no usable checkpoint ({type(error).__name__}: {_reason(error)}).") from None
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return getattr(error, "strerror", None) or (lines[0].rstrip(".") if lines else "no reason given")
 
 
 class SafeCheckpointIO(CheckpointIO):

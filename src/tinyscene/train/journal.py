@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
 from typing import Any
+
+from ..errors import OutputError
 
 JOURNAL = "journal.jsonl"
 
@@ -24,8 +27,20 @@ def read_journal(path: Path) -> list[dict[str, Any]]:
 
 
 def append_row(path: Path, row: dict[str, Any]) -> None:
-    """The journal with `row` at its end, in the place of an earlier line of this epoch or a later one."""
+    """The journal with `row` at its end, in the place of an earlier line of this epoch or a later one.
+
+    Raises:
+        OutputError: it cannot be written; the one before stays.
+    """
     kept = [old for old in read_journal(path) if old["epoch"] < row["epoch"]]
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text("".join(json.dumps(item) + "\n" for item in [*kept, row]))
-    os.replace(temporary, path)
+    try:
+        temporary.write_text("".join(json.dumps(item) + "\n" for item in [*kept, row]))
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written: {error.strerror}. Free some room or choose another --out."
+        ) from None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""After each epoch: the journal's line, the best weights, the checkpoint to resume from, in this order."""
+"""After each epoch: the best weights, the journal's line, the checkpoint to resume from, in this order."""
 
 from __future__ import annotations
 

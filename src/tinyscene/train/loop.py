@@ -28,10 +28,8 @@ from .progress import StageProgress
 WEIGHTS = "weights.pt"
 
 
-def train(
-    stage: Fit, network: nn.Module, job: Job, folder: Path, callbacks: Sequence[pl.Callback] = ()
-) -> nn.Module:
-    """Train `network` as `stage` says; weights, journal and checkpoint lie in `folder`. Returns it on the CPU, in eval."""
+def train(stage: Fit, network: nn.Module, job: Job, folder: Path, callbacks: Sequence[pl.Callback] = ()) -> nn.Module:
+    """Train `network` as `stage` says; returns it on the CPU, in eval. `folder` gets weights, journal, checkpoint."""
     folder.mkdir(parents=True, exist_ok=True)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     module = SceneModule(
@@ -45,7 +43,7 @@ def train(
     )
     checkpoint = folder / CHECKPOINT
     if not job.resume:
-        for stale in (CHECKPOINT, BEST, JOURNAL):
+        for stale in (WEIGHTS, CHECKPOINT, BEST, JOURNAL):  # else an interrupted run would pass for a whole one
             (folder / stale).unlink(missing_ok=True)
     select = stage.select if len(job.validation) else "last"
     keeper = Keeper(folder, select)

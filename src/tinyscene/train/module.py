@@ -1,4 +1,4 @@
-"""The one LightningModule: batch -> augmentations -> features -> losses -> step. Stages give it parts, never subclass it."""
+"""The one LightningModule: batch -> augmentations -> features -> losses -> step. Stages give it parts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 import torch
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from ..augment import augmented
@@ -70,7 +71,7 @@ class SceneModule(pl.LightningModule):
         logits = self.network(batch.x.contiguous(memory_format=torch.channels_last)).float()
         losses = self.objective(logits, batch.target)
         optimizer = self.optimizers()
-        assert isinstance(optimizer, pl.core.optimizer.LightningOptimizer)
+        assert isinstance(optimizer, LightningOptimizer)
         optimizer.zero_grad()
         self.gradients(losses, list(self.network.parameters()))
         optimizer.step()
