@@ -93,7 +93,10 @@ def evaluate(
 
     figures_table(result)
     print(f"report: {run / 'report' / 'index.html'}")
-    follow = f"export {run} --form waveform" if len(result["stages"]) > 1 else f"compress {run}"
+    if result["exported"]:
+        follow = f"classify {run / list(result['exported'])[-1]} FILE..."
+    else:
+        follow = f"export {run} --form waveform" if len(result["stages"]) > 1 else f"compress {run}"
     print(f"next: tinyscene {follow}")
 
 

@@ -39,7 +39,7 @@ def fold(network: nn.Module) -> nn.Module:
         if isinstance(module, nn.Sequential):
             _fuse_neighbours(module)
     _replace(holder, _affine)
-    return holder[0]
+    return holder[0].eval()
 
 
 def _replace(module: nn.Module, form: Callable[[nn.Module], nn.Module]) -> None:

@@ -61,14 +61,18 @@ def float_operations(graph: GraphModule) -> list[str]:
     """Names of the operations of a converted graph that compute in float; none, if the whole network is integer."""
     found = []
     for node in graph.graph.nodes:
-        is_output = node.op == "output"
-        if not is_output and (node.op != "call_function" or "quantize" in str(node.target) or not is_activation(node)):
+        if node.op != "call_function" or "quantize" in str(node.target) or not is_activation(node):
             continue
         values = node.all_input_nodes[: 2 if node.target in WEIGHTED else None]  # behind them a bias, for the sums
-        is_one_with_its_input = node.target in CLIPPED and values[0].target in SUMS and len(values[0].users) == 1
-        if not is_one_with_its_input and not all("dequantize" in str(value.target) for value in values):
+        taken = all("dequantize" in str(value.target) or _is_one_operation(value, node) for value in values)
+        given = all("quantize" in str(user.target) or _is_one_operation(node, user) for user in node.users)
+        if not (taken and given):
             found.append(node.name)
     return found
+
+
+def _is_one_operation(source: Node, clip: Node) -> bool:
+    return clip.target in CLIPPED and source.target in SUMS and len(source.users) == 1
 
 
 def _scale(graph: GraphModule, node: Node) -> Tensor | None:

@@ -32,7 +32,6 @@ def page(facts: Facts, limits: Mapping[str, Sequence[Facts]], pictures: Mapping[
     parts = [
         _synthetic(facts),
         _headline(facts),
-        _notes(facts),
         _stages(facts),
         _split(facts, "per_class", "Classes", "class", "Share of each class's files that were found (recall)."),
         _devices(facts),
@@ -41,6 +40,7 @@ def page(facts: Facts, limits: Mapping[str, Sequence[Facts]], pictures: Mapping[
         _curves(facts, pictures),
         _complexity(facts, limits),
         _claims(facts),
+        _notes(facts),
         _run(facts),
     ]
     return (
@@ -146,9 +146,12 @@ def _stages(facts: Facts) -> str:
                 count(size),
             ]
         )
-    header = ["Stage", "Accuracy", "Macro accuracy", "95 % interval", "Log loss", "Macro log loss", "Calibration error"]
+    header = ["Stage", "Accuracy", "Macro", "95 % interval", "Log loss", "Macro log loss", "Calibration"]
     made = last_stage(facts, "stages")[1].get("bootstrap") or {}
-    hint = "Test figures after each stage. Macro figures are means over the classes. "
+    hint = (
+        "Test figures after each stage, and of its files as the runtime decides. Macro figures are means over the "
+        "classes; calibration is the expected error of the confidence. "
+    )
     if made:
         hint += (
             f"Intervals resample {count(made['n_units'])} {escape(made['unit'])}s {count(made['n_resamples'])} times."

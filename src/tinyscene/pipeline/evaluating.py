@@ -60,7 +60,7 @@ def evaluate_run(prepared: Prepared, record: RunRecord, folder: Path, hop_s: flo
     }
     write_json(folder / EVALUATION, result)
     facts = {
-        "title": folder.resolve().name,
+        "title": f"{prepared.system.name} on {prepared.dataset.name}",
         "system": prepared.system.name,
         "created": record.created,
         "data": result["data"],

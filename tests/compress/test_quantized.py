@@ -1,0 +1,247 @@
+"""Int8 networks: they learn, come back from their state exactly, and their final form is what the device computes."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.fx import GraphModule
+
+from tinyscene import load_system
+from tinyscene.compress import converted, float_operations, freeze_observers, prepared, settle
+from tinyscene.compress.quantizer import WEIGHTED
+from tinyscene.errors import SettingError
+from tinyscene.models import DSMN
+from tinyscene.nn import ECA
+
+SHAPE = (2, 32, 20)
+
+
+def narrow() -> DSMN:
+    torch.manual_seed(0)
+    network = DSMN(4, 3, widths=(4, 6, 6), segmented=(True, False, True), stem=4, hidden=8, dropout=0.2)
+    with torch.no_grad():
+        for seed in range(20):  # batch norms see what they are to normalise
+            network(clips(8, seed))
+    return network
+
+
+def clips(n: int, seed: int = 0, shape: tuple[int, ...] = SHAPE) -> torch.Tensor:
+    return torch.randn(n, *shape, generator=torch.Generator().manual_seed(seed))
+
+
+def watched(graph: GraphModule, shape: tuple[int, ...] = SHAPE) -> GraphModule:
+    """After a few batches, so that every scale is one of real values."""
+    graph.train()
+    with torch.no_grad():
+        for seed in range(3):
+            graph(clips(8, seed, shape))
+    return graph
+
+
+@pytest.fixture(scope="module")
+def trained() -> GraphModule:
+    """Fake-quantised, a few steps of training behind it."""
+    graph = watched(prepared(narrow(), clips(2)))
+    optimizer = torch.optim.SGD(graph.parameters(), 0.05)
+    target = torch.arange(8) % 7
+    for _ in range(3):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(graph(clips(8)), target).backward()
+        optimizer.step()
+    return graph.eval()
+
+
+@pytest.fixture(scope="module")
+def final(trained) -> GraphModule:
+    """The same, settled."""
+    graph = copied(trained)
+    settle(graph)
+    return graph
+
+
+def copied(graph: GraphModule) -> GraphModule:
+    """A fresh one with the same state."""
+    other = prepared(narrow(), clips(2))
+    other.load_state_dict(graph.state_dict())
+    other.eval()
+    return other
+
+
+@pytest.fixture(scope="module")
+def dsmn_1() -> GraphModule:
+    """DSMN-1, converted, with the scales of noise."""
+    network = load_system("dsmn-1").model.build()
+    return converted(watched(prepared(network, clips(2, 0, (2, 256, 44))), (2, 256, 44)))
+
+
+def test_every_parameter_gets_a_finite_gradient():
+    graph = watched(prepared(narrow(), clips(2)))
+    graph(clips(8)).square().sum().backward()
+    for name, parameter in graph.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.count_nonzero() > 0, name
+
+
+def test_simulation_rounds_but_stays_near_the_float_network():
+    network = narrow().eval()
+    graph = watched(prepared(network, clips(2))).eval()
+    x = clips(8)
+    with torch.no_grad():
+        exact, simulated = network(x), graph(x)
+    difference = float((exact - simulated).abs().max())
+    assert 0 < difference < 0.15 * float(exact.abs().max())
+
+
+def test_a_fresh_network_with_the_same_state_gives_bit_equal_answers(trained):
+    x = clips(5, 9)
+    with torch.no_grad():
+        assert torch.equal(copied(trained)(x), trained(x))
+
+
+def test_settled_network_is_bit_equal_to_its_converted_form(final):
+    """Both round to the same grids in the same order, in float arithmetic of one library."""
+    x = clips(16, 9)
+    with torch.no_grad():
+        assert torch.equal(converted(final).eval()(x), final(x))
+
+
+def test_converting_settles_a_copy(trained, final):
+    before = {key: value.clone() for key, value in trained.state_dict().items()}
+    x = clips(5, 9)
+    with torch.no_grad():
+        assert torch.equal(converted(trained).eval()(x), final(x))
+    assert all(torch.equal(value, before[key]) for key, value in trained.state_dict().items())
+
+
+def test_settling_moves_biases_only_and_once(trained, final):
+    before, after = trained.state_dict(), final.state_dict()
+    moved = {key for key in before if not torch.equal(before[key], after[key])}
+    assert moved
+    assert all(key.endswith(("bias", "observer_enabled")) for key in moved)
+    again = copied(final)
+    settle(again)
+    assert all(torch.equal(value, after[key]) for key, value in again.state_dict().items())
+
+
+def layers(graph: GraphModule) -> list[tuple[str, torch.Tensor, torch.Tensor, torch.Tensor | None]]:
+    """(name, stored weight, step of the sums, bias) of each weighted layer of a converted graph."""
+
+    def tensor(value: object) -> torch.Tensor:
+        if not isinstance(value, torch.fx.Node):
+            return torch.as_tensor(value)
+        owner: object = graph
+        for name in str(value.target).split("."):
+            owner = getattr(owner, name)
+        return owner
+
+    found = []
+    for node in graph.graph.nodes:
+        if node.op == "call_function" and node.target in WEIGHTED:
+            x, weight, *rest = node.args
+            step = tensor(x.args[1]) * tensor(weight.args[1])
+            bias = tensor(rest[0]) if rest and rest[0] is not None else None
+            found.append((node.name, tensor(weight.args[0]), step, bias))
+    return found
+
+
+def test_every_weight_of_dsmn_1_is_int8_and_every_bias_on_the_int32_grid(dsmn_1):
+    found = layers(dsmn_1)
+    assert len(found) == 5 * 10 + 1 + 2  # five blocks of 6 + 2 + 1 + 1 convolutions, the stem, the head
+    assert {weight.dtype for _, weight, _, _ in found} == {torch.int8}
+    assert sum(weight.numel() for _, weight, _, _ in found) > 40_000
+    biases = [(name, bias.detach(), step) for name, _, step, bias in found if bias is not None]
+    assert len(biases) == 5 * 6 + 1 + 2
+    for name, bias, step in biases:
+        whole = torch.round(bias.double() / step.double())
+        assert torch.allclose((whole * step).float(), bias, rtol=1e-6, atol=0), name
+        assert whole.abs().max() < 2**31, name
+
+
+def test_nothing_of_dsmn_1_stays_float(dsmn_1):
+    assert float_operations(dsmn_1) == []
+
+
+def test_no_value_of_dsmn_1_is_quantised_twice_in_a_row(dsmn_1):
+    """Runtimes merge such pairs, each in its own way, and then differ from each other."""
+    for node in dsmn_1.graph.nodes:
+        if "dequantize_per_tensor" in str(node.target):
+            assert not any("quantize_per_tensor" in str(user.target) for user in node.users), node.name
+
+
+def test_what_stays_float_is_listed():
+    network = nn.Sequential(nn.Conv2d(2, 4, 1), nn.SiLU(), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 1))
+    found = float_operations(converted(watched(prepared(network, clips(2)))))
+    assert [name.split("_")[0] for name in found] == ["silu", "mul", "add"]
+    assert float_operations(converted(watched(prepared(nn.Sequential(nn.Conv2d(2, 4, 1), nn.Tanh()), clips(2))))) == [
+        "tanh"
+    ]
+
+
+@pytest.mark.parametrize("n", [1, 5])
+def test_any_batch_size_works_and_clips_do_not_touch_each_other(final, n):
+    x = clips(6, 3)
+    for graph in (final, converted(final).eval()):
+        with torch.no_grad():
+            together, part = graph(x), graph(x[:n])
+        assert part.shape == (n, 7)
+        # A sum in another order may round to the next step, no more: one step of the logits.
+        step = max(float(module.scale.max()) for module in final.modules() if hasattr(module, "zero_point"))
+        assert torch.allclose(part, together[:n], atol=step)
+
+
+def test_frozen_scales_stay_whatever_comes():
+    graph = watched(prepared(narrow(), clips(2)))
+    freeze_observers(graph)
+    before = {key: value.clone() for key, value in graph.state_dict().items()}
+    graph(100 * clips(8))
+    assert all(torch.equal(value, before[key]) for key, value in graph.state_dict().items())
+
+
+def test_unfrozen_scales_follow_in_training_and_not_in_validation():
+    graph = watched(prepared(narrow(), clips(2)))
+    before = {key: value.clone() for key, value in graph.state_dict().items() if key.endswith("scale")}
+    graph.eval()
+    graph(100 * clips(8))
+    assert all(torch.equal(graph.state_dict()[key], value) for key, value in before.items())
+    graph.train()
+    graph(100 * clips(8))
+    assert not all(torch.equal(graph.state_dict()[key], value) for key, value in before.items())
+
+
+def test_sigmoid_gates_keep_their_fixed_scale():
+    """An attention gate is moved about before it multiplies; its scale of 1/256 goes with it."""
+    graph = watched(prepared(nn.Sequential(nn.Conv2d(2, 4, 1), ECA(), nn.Conv2d(4, 2, 1)), clips(2)))
+    (gate,) = (node for node in graph.graph.nodes if "sigmoid" in str(node.target))
+    node, scales = gate, []
+    while "mul" not in str(node.target):
+        (node,) = node.users
+        if node.op == "call_module":
+            scales.append(float(graph.get_submodule(node.target).scale))
+    assert scales
+    assert set(scales) == {1 / 256}
+
+
+def test_dropout_acts_in_training_at_its_own_rate():
+    torch.manual_seed(0)
+    graph = watched(prepared(nn.Sequential(nn.Conv2d(2, 4, 1), nn.Dropout(0.2)), clips(2)))
+    share = float((graph(clips(64) + 3) == 0).float().mean())
+    assert 0.15 < share < 0.25
+    graph.eval()
+    assert torch.equal(graph(clips(4)), graph(clips(4)))
+
+
+def test_two_networks_of_one_graph_are_apart(final):
+    other = copy.deepcopy(final)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.add_(1.0)
+    assert not torch.equal(other.state_dict()["stem.bias"], final.state_dict()["stem.bias"])
+
+
+def test_maps_too_small_for_the_network_are_refused_before_tracing():
+    with pytest.raises(SettingError, match="DSMN takes 8 or more bands and frames"):
+        prepared(narrow(), clips(2, 0, (2, 4, 20)))
