@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -119,3 +120,72 @@ def run(tmp_path_factory: pytest.TempPathFactory, scenes: Path, narrow: Path) ->
         answer = command(*words)
         assert answer.code == 0, f"tinyscene {' '.join(map(str, words))}: {answer.err}"
     return folder
+
+
+@dataclass(frozen=True)
+class Written:
+    """A narrow DSMN, written in every precision and form. Tests read the files, none changes them."""
+
+    export: dict[str, Any]  # by precision: what was written, its network ready for inference
+    simulated: Any  # the settled network behind the int8 files
+    waveforms: Any  # windows of synthetic scenes, (window, time)
+    path: dict[tuple[str, str], Path]  # by precision and form
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory, scenes: Path) -> Written:
+    """dsmn-1 with 64 bands and few channels, trained for some steps on synthetic scenes, as four model files."""
+    import numpy as np
+    import torch
+
+    from tinyscene import load_system
+    from tinyscene.audio import read_audio
+    from tinyscene.compress import converted, fold, prepared, settle
+    from tinyscene.data import open_dataset
+    from tinyscene.evaluate import count_complexity
+    from tinyscene.export import FORMS, Export, write_model
+    from tinyscene.train import Decision, group_membership
+
+    changes = {
+        "frontend.spectral.n_mels": "64",
+        "model.widths": "4,6,6",  # three blocks: an exporter's time goes by the number of operations
+        "model.segmented": "true,true,true",
+        "model.stem": "4",
+        "model.hidden": "12",
+    }
+    system = load_system("dsmn-1").with_settings(changes).but(name="narrow")
+    data = open_dataset(scenes)
+    waveforms = torch.from_numpy(
+        np.stack([read_audio(path, "mean")[0][: system.window_samples] for path in data.paths()])
+    )
+    target = torch.from_numpy(data.target)
+    torch.manual_seed(0)
+    network = system.model.build()
+    with torch.no_grad():
+        features = system.frontend.build().eval()(waveforms)
+
+    def steps(module: Any, n: int, lr: float) -> None:
+        optimizer = torch.optim.Adam(module.parameters(), lr)
+        for _ in range(n):
+            rows = torch.randint(len(features), (32,))
+            loss = torch.nn.functional.cross_entropy(module(features[rows])[:, :10], target[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    steps(network.train(), 60, 0.02)
+    simulated = prepared(network, features[:2])
+    steps(simulated.train(), 10, 0.002)
+    settle(simulated)
+    simulated.eval()
+    folder = tmp_path_factory.mktemp("written")
+    decide = Decision(10, group_membership(system.task.classes, system.task.groups), 0.2)
+    export, path = {}, {}
+    for precision, ready in (("float32", fold(network)), ("int8", converted(simulated).eval())):
+        complexity = count_complexity(network.eval(), features[:1], 1.0, fold(network) if precision == "int8" else None)
+        claims = {"data": data.name, "accuracy": 0.5}
+        export[precision] = Export("narrow", system, data.classes, ready, decide, precision, complexity, claims)
+        for form in FORMS:
+            path[precision, form] = folder / f"narrow-{precision}-{form}.onnx"
+            write_model(export[precision], form, path[precision, form], waveforms[:8])
+    return Written(export, simulated, waveforms, path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import shutil
@@ -43,13 +45,13 @@ def demo(
         "recipe.int8.epochs": "1",
         "recipe.int8.validation_share": "0.0",
     }
-    typer.echo("\n1/5 train", err=True)
-    train("dsmn-1", data, run, settings=[f"{key}={value}" for key, value in settings.items()])
-    typer.echo("\n2/5 compress to int8", err=True)
-    compress(run)
-    typer.echo("\n3/5 export", err=True)
-    export(run, "features")
-    export(run, "waveform")
+    with contextlib.redirect_stdout(io.StringIO()):  # the verbs' hints at what comes next: here it comes by itself
+        typer.echo("\n1/5 train", err=True)
+        train("dsmn-1", data, run, settings=[f"{key}={value}" for key, value in settings.items()])
+        typer.echo("\n2/5 compress to int8", err=True)
+        compress(run)
+        typer.echo("\n3/5 export", err=True)
+        export(run, "waveform")
     typer.echo("\n4/5 evaluate", err=True)
     evaluate(run)
     result = json.loads((run / "evaluation.json").read_text())

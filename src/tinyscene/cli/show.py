@@ -35,12 +35,13 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
     try:
         yield report
     finally:
-        bar.stop()
+        if started:  # without a terminal rich would print an empty line
+            bar.stop()
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "", right: bool = True) -> None:
     """A plain table on stdout; the first column is text, the others are set right unless they are text too."""
-    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for i, column in enumerate(columns):
         table.add_column(column, justify="right" if i and right else "left", no_wrap=i == 0)
     for row in rows:
@@ -48,6 +49,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: st
     console = Console(highlight=False)
     if not console.is_terminal:  # a pipe or a file has no width that words would have to fit
         console = Console(highlight=False, width=240)
+    if title:
+        console.print(title, style="italic")
     console.print(table)
 
 

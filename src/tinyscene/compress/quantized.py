@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from types import MethodType
 
 import torch
@@ -51,14 +52,16 @@ def settle(graph: GraphModule) -> None:
 
 def converted(graph: GraphModule) -> GraphModule:
     """A copy, settled, with int8 weights and quantise / dequantise pairs: what is exported."""
-    copied = copy.deepcopy(graph)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # torch's own copying of its own trees
+        copied = copy.deepcopy(graph)
     _set_mode(copied, False)
     settle(copied)
     return _switchable(convert_pt2e(copied, fold_quantize=True))
 
 
 def float_operations(graph: GraphModule) -> list[str]:
-    """Names of the operations of a converted graph that compute in float; none, if the whole network is integer."""
+    """Names of the operations of a converted graph that take or give a float value; none, if all of it is integer."""
     found = []
     for node in graph.graph.nodes:
         if node.op != "call_function" or "quantize" in str(node.target) or not is_activation(node):

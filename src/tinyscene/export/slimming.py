@@ -113,15 +113,16 @@ def strip(model: onnx.ModelProto) -> None:
     """No documentation, no metadata, no inferred shapes; inner names of one to three characters."""
     graph = model.graph
     del model.metadata_props[:], graph.metadata_props[:], graph.value_info[:]
-    model.producer_name, model.producer_version, graph.doc_string, graph.name = "tinyscene", "", "", "scene"
+    model.producer_name, model.producer_version, graph.name = "tinyscene", "", "scene"
+    model.doc_string = graph.doc_string = ""
     public = {value.name for value in (*graph.input, *graph.output)}
-    short: dict[str, str] = {}
-    counter = itertools.count()
+    short = {name: name for name in ("", *public)}  # "" stands for an input that is left out
+    free = (name for name in map(_base36, itertools.count()) if name not in public)
 
     def rename(name: str) -> str:
-        if not name or name in public:
-            return name
-        return short.setdefault(name, _base36(next(counter)))
+        if name not in short:
+            short[name] = next(free)
+        return short[name]
 
     for node in graph.node:
         node.doc_string = node.name = ""

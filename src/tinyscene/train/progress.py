@@ -48,4 +48,5 @@ class StageProgress(pl.Callback):
         self._progress.update(self._task, advance=1, epoch=trainer.current_epoch + 1, told=told)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        self._progress.stop()
+        if self._progress.live.is_started:  # without a terminal rich would print an empty line
+            self._progress.stop()
