@@ -188,6 +188,29 @@ def test_a_fold_without_test_clips_lists_the_folds(tinyscene, tmp_path: Path):
     assert "1, 2" in answer.err
 
 
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        (("--set", "model.widths=1,2"), "DSMN.widths"),
+        (("--set", "frontend.spectral.hop_length=0"), "LogMel.hop_length takes 1 sample or more; 0 came."),
+        (("--set", "frontend.spectral.f_max=30000"), "f_max"),
+        (("--set", "recipe.fit.select=luck"), "fit.select takes 'best' or 'last'; 'luck' came."),
+        (("--set", "augment.bands.mixup.alpha=0"), "Mixup.alpha takes a number above 0"),
+        (("--set", "recipe.int8.epochs=0"), "int8.epochs takes 1 or more"),
+        (("--set", "task.sample_rate_hz=16000"), "set both to the same rate"),
+        (("--accelerator", "warp"), "--accelerator takes"),
+        (("--precision", "8"), "--precision takes"),
+        (("--fold", "1", "--test-share", "0.2"), "exclude each other"),
+        (("--set", "model.dropout"), "--set takes NAME=VALUE; 'model.dropout' came."),
+    ],
+)
+def test_a_number_out_of_range_is_refused_and_leaves_no_run(option, told, tinyscene, scenes: Path, tmp_path: Path):
+    answer = tinyscene("train", "dsmn-1", "--data", scenes, "--out", tmp_path / "run", *option)
+    assert answer.code == 2
+    assert told in one_line(answer.err)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_bad_clip_in_a_data_set_is_named_before_training(tinyscene, narrow: Path, scenes: Path, tmp_path: Path):
     shutil.copytree(scenes, tmp_path / "set")
     clip = min((tmp_path / "set" / "audio").glob("*.wav"))

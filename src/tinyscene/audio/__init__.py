@@ -5,8 +5,9 @@ Public names are loaded when first asked for, so importing this package costs no
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from ..lazy import lazy_names
 
 # The one name that is also its file's name is bound now: loaded later, `from tinyscene.audio import resample` would
 # give the function or the file, whichever was imported last. Its file imports nothing heavy.
@@ -18,17 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = ["AudioInfo", "audio_info", "decode_audio", "mono", "read_audio", "resample", "write_wav"]
 
-_HOMES = dict.fromkeys(["AudioInfo", "audio_info", "decode_audio", "mono", "read_audio"], ".decode")
-_HOMES["write_wav"] = ".encode"
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    value = getattr(import_module(_HOMES[name], __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "AudioInfo": "decode",
+        "audio_info": "decode",
+        "decode_audio": "decode",
+        "mono": "decode",
+        "read_audio": "decode",
+        "write_wav": "encode",
+    },
+)

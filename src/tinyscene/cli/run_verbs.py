@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..pipeline import Prepared, RunRecord
 
 Accelerator = Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")]
-Precision = Annotated[str, typer.Option(help="32-true, bf16-mixed or auto (mixed on a GPU).")]
+Precision = Annotated[str, typer.Option(help="32-true, bf16-mixed or auto (mixed on a CUDA GPU).")]
 Run = Annotated[Path, typer.Argument(help="A run folder, made by train.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with a run that was cut off.")]
@@ -44,8 +44,10 @@ def train(
     """Train a system on a data set: the training stages of its recipe."""
     from ..pipeline import RunRecord, circumstances, prepare, run_stages, start_run
     from ..systems import load_system, system_file
+    from ..train import chosen_machine
     from .show import progress_bar
 
+    chosen_machine(accelerator, precision)
     if fold is not None and test_share is not None:
         raise SettingError("--fold and --test-share exclude each other; give one.")
     own = ".py" in system
@@ -60,7 +62,8 @@ def train(
         **circumstances(),
     )
     chosen = load_system(system).with_settings(record.settings)
-    prepared = prepare(chosen, record, progress_bar)  # data that cannot be used leave no run folder behind
+    prepared = prepare(chosen, record, progress_bar)
+    prepared.probe()  # data or numbers that cannot be used leave no run folder behind
     from dataclasses import replace
 
     record = replace(record, classes=prepared.dataset.classes)

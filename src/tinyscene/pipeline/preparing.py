@@ -58,6 +58,16 @@ class Prepared:
         torch.manual_seed(self.seed)
         return self.system.model.build(**heads)
 
+    def probe(self) -> None:
+        """Build every part once, so that a number out of range shows before anything is written.
+
+        Raises:
+            SettingError: naming the field.
+        """
+        self.network().eval()(self.example())
+        for spec in (*self.system.recipe, *self.system.augment.bands, *self.system.augment.features):
+            spec.build()
+
     def example(self) -> Tensor:
         """Two windows of finished features, to trace and to count on."""
         with torch.no_grad():

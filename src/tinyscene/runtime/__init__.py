@@ -5,8 +5,9 @@ Public names are loaded when first asked for, so importing this package costs no
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from ..lazy import lazy_names
 
 if TYPE_CHECKING:
     from .classifier import Classifier, Decision, ShortClipWarning, SilenceWarning, classify
@@ -32,23 +33,21 @@ __all__ = [
     "window_starts",
 ]
 
-_HOMES = {
-    **dict.fromkeys(["Classifier", "Decision", "ShortClipWarning", "SilenceWarning", "classify"], ".classifier"),
-    "mel_filterbank": ".filterbanks",
-    "LogMel": ".log_mel",
-    **dict.fromkeys(["ModelCard", "read_model_file"], ".model_file"),
-    "StandardisedDeltas": ".standardised_deltas",
-    **dict.fromkeys(["cut_windows", "fill_window", "window_starts"], ".windows"),
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    value = getattr(import_module(_HOMES[name], __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Classifier": "classifier",
+        "Decision": "classifier",
+        "LogMel": "log_mel",
+        "ModelCard": "model_file",
+        "ShortClipWarning": "classifier",
+        "SilenceWarning": "classifier",
+        "StandardisedDeltas": "standardised_deltas",
+        "classify": "classifier",
+        "cut_windows": "windows",
+        "fill_window": "windows",
+        "mel_filterbank": "filterbanks",
+        "read_model_file": "model_file",
+        "window_starts": "windows",
+    },
+)

@@ -120,10 +120,10 @@ DSMN_1 = System(
     claims={
         "parameters": Claim("45.1k", 45_164, "table 3"),
         "macs": Claim("8.64M", 8_645_641, "table 3"),
-        "accuracy, float": Claim("53.4 %", None, "table 3", "TAU 2022 audio is not in the repository; not run"),
-        "accuracy, int8": Claim("53.3 %", None, "table 3", "TAU 2022 audio is not in the repository; not run"),
+        "accuracy, float": Claim("53.4 %", None, "table 3", "not run: needs the TAU 2022 audio"),
+        "accuracy, int8": Claim("53.3 %", None, "table 3", "not run: needs the TAU 2022 audio"),
         "log loss": Claim(
-            "1.287", None, "section 6, mean of table 4", "TAU 2022 audio is not in the repository; not run"
+            "1.287", None, "section 6, mean of table 4", "not run: needs the TAU 2022 audio"
         ),
     },
     notes=(

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .job import Job, predict
     from .journal import JOURNAL, read_journal
     from .loop import WEIGHTS, train
+    from .machine import chosen_machine
     from .objectives import SceneAndGroupLoss, group_membership
     from .schedules import CosineWarmup
 
@@ -22,6 +23,7 @@ __all__ = [
     "Fit",
     "Job",
     "SceneAndGroupLoss",
+    "chosen_machine",
     "group_membership",
     "load",
     "predict",
@@ -40,6 +42,7 @@ __getattr__ = lazy_names(
         "Fit": "fit",
         "Job": "job",
         "SceneAndGroupLoss": "objectives",
+        "chosen_machine": "machine",
         "group_membership": "objectives",
         "load": "checkpoints",
         "predict": "job",

@@ -7,6 +7,7 @@ import signal
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import lightning.pytorch as pl
 import torch
@@ -16,14 +17,17 @@ from torch import nn
 from ..data import training_loader
 from ..errors import missing_extra
 from . import checkpoints
-from .fit import Fit
 from .gradients import project_conflicting, summed
 from .job import Job
 from .journal import JOURNAL
 from .keeper import BEST, CHECKPOINT, Keeper
+from .machine import chosen_machine
 from .module import SceneModule
 from .objectives import SceneAndGroupLoss
 from .progress import StageProgress
+
+if TYPE_CHECKING:
+    from .fit import Fit
 
 WEIGHTS = "weights.pt"
 
@@ -66,8 +70,7 @@ def _trainer(job: Job, epochs: int, callbacks: list[pl.Callback], folder: Path) 
     warnings.filterwarnings("ignore", module="lightning")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.ERROR)
-    on_gpu = job.accelerator in ("cuda", "gpu") or (job.accelerator == "auto" and torch.cuda.is_available())
-    precision = ("bf16-mixed" if on_gpu else "32-true") if job.precision == "auto" else job.precision
+    accelerator, precision = chosen_machine(job.accelerator, job.precision)
     logger = False
     if job.tensorboard:
         try:
@@ -77,7 +80,7 @@ def _trainer(job: Job, epochs: int, callbacks: list[pl.Callback], folder: Path) 
         except ModuleNotFoundError:
             raise missing_extra("--tensorboard", "tensorboard") from None
     return pl.Trainer(
-        accelerator=job.accelerator,
+        accelerator=accelerator,
         devices=1,
         precision=precision,  # type: ignore[arg-type]
         max_epochs=epochs,

@@ -1,0 +1,216 @@
+"""Counts of a network and of a file: formulas, the official counter's library, and sums by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+import torch
+import torchinfo
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from tinyscene import load_system
+from tinyscene.compress import fold
+from tinyscene.evaluate import count_complexity, count_onnx
+
+WIDTHS, STEM, HIDDEN, OUTPUTS = (24, 32, 64, 64, 64), 16, 100, 13
+BANDS, FRAMES = 256, 44
+
+
+@pytest.fixture(scope="module")
+def dsmn_1() -> nn.Module:
+    torch.manual_seed(0)
+    return load_system("dsmn-1").model.build()
+
+
+def dsmn_1_layers() -> list[tuple[str, int, int]]:
+    """(kind, parameters, output positions) of each layer, written down from report 001's figures 1 to 3."""
+    bands, frames, i = BANDS, FRAMES, STEM
+    found = [("conv", STEM * 2 + STEM, bands * frames)]
+    for o in WIDTHS:
+        h, half = i // 2, bands // 2 * frames
+        for inner in (i, i, h):
+            found += [("conv", inner * (i // inner), half), ("conv", 3 * inner, half), ("conv", 3 * inner, half)]
+            found += [("norm", 2 * inner, 1)]
+        found += [("conv", h * i + h, half), ("conv", h * i + h, half)]  # low and high half of the bands
+        found += [("conv", 3, h)]  # channel attention: one convolution over the channels
+        found += [("conv", o * h + o, half), ("norm", 2 * o, 1)]
+        bands, frames, i = bands // 2, frames // 2, o
+    means = sum(WIDTHS[1:])
+    return [*found, ("linear", HIDDEN * means + HIDDEN, 1), ("linear", OUTPUTS * HIDDEN + OUTPUTS, 1)]
+
+
+def test_dsmn_1_counts_as_its_formula_and_its_report(dsmn_1):
+    layers = dsmn_1_layers()
+    counts = count_complexity(dsmn_1, torch.zeros(1, 2, BANDS, FRAMES), 1.0)
+    parameters = sum(n for _, n, _ in layers)
+    norms = sum(n for kind, n, _ in layers if kind == "norm")
+    assert counts["parameters"] == parameters == 45_164
+    assert counts["parameters_keras"] == parameters + norms == 46_660  # mean and variance beside scale and shift
+    assert counts["macs"] == sum(n * positions for _, n, positions in layers) == 8_645_641
+    assert counts["macs_per_s"] == 8_645_641
+    assert counts["bytes"] == 4 * parameters
+
+
+@pytest.mark.parametrize(("window_s", "per_second"), [(1.0, 8_645_641), (0.5, 17_291_282), (10.0, 864_564)])
+def test_macs_of_a_second_are_those_of_its_windows(dsmn_1, window_s, per_second):
+    counts = count_complexity(dsmn_1, torch.zeros(1, 2, BANDS, FRAMES), window_s)
+    assert counts["macs_per_s"] == per_second
+    assert counts["macs"] == 8_645_641
+
+
+def flat(*layers: nn.Module) -> nn.Module:
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
+
+
+NETS = {
+    "maps": (
+        lambda: flat(
+            nn.Conv2d(2, 4, 3, padding=1, bias=False),
+            nn.BatchNorm2d(4),
+            nn.ReLU(),
+            nn.Conv2d(4, 4, (3, 1), stride=2, groups=4),
+            nn.Conv2d(4, 6, 1),
+        ),
+        (1, 2, 16, 12),
+    ),
+    "sequences": (
+        lambda: nn.Sequential(
+            nn.Conv1d(3, 8, 5, dilation=2), nn.BatchNorm1d(8), nn.Conv1d(8, 4, 1, bias=False), nn.Linear(7, 2)
+        ),
+        (1, 3, 15),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_counts_are_those_of_the_official_counters_library(name):
+    make, shape = NETS[name]
+    network = make()
+    counts = count_complexity(network, torch.zeros(shape), 1.0)
+    summary = torchinfo.summary(network, input_size=shape, verbose=0)
+    assert counts["parameters"] == summary.total_params
+    assert counts["macs"] == summary.total_mult_adds
+    assert counts["bytes"] == summary.total_param_bytes
+
+
+def test_counting_leaves_the_network_as_it_was():
+    network = NETS["maps"][0]().train()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    count_complexity(network, torch.randn(1, 2, 16, 12), 1.0)
+    assert network.training
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+    assert not any(module._forward_hooks for module in network.modules())
+
+
+def test_zeroed_weights_are_told_apart():
+    network = nn.Sequential(nn.Conv2d(2, 4, 3), nn.Flatten(), nn.Linear(4, 3))
+    for parameter in network.parameters():
+        nn.init.ones_(parameter)
+    x = torch.zeros(1, 2, 3, 3)
+    full = count_complexity(network, x, 1.0)
+    assert full["parameters"] == full["parameters_nonzero"] == 72 + 4 + 12 + 3
+    with torch.no_grad():
+        network[0].weight[:, 0] = 0  # 36 weights
+        network[2].bias[1] = 0
+    pruned = count_complexity(network, x, 1.0, network)
+    assert (pruned["parameters"], pruned["macs"]) == (full["parameters"], full["macs"])
+    assert pruned["parameters_nonzero"] == 91 - 37
+    assert pruned["bytes"] == 72 + 12 + 4 * (4 + 3)
+    assert pruned["bytes_nonzero"] == 36 + 12 + 4 * (4 + 2)
+
+
+def test_int8_bytes_are_one_a_weight_four_a_bias_and_four_for_what_stays_float(dsmn_1):
+    counts = count_complexity(dsmn_1, torch.zeros(1, 2, BANDS, FRAMES), 1.0, fold(dsmn_1))
+    weights = biases = 0
+    i = STEM
+    weights, biases = STEM * 2, STEM
+    for o in WIDTHS:
+        h = i // 2
+        weights += (3 + 3) * (i + i + i) + 2 * h * i + 3 + o * h  # the 1x1 is in both branches
+        biases += i + i + h + 2 * h + o  # a block's shift is the bias of one branch
+        i = o
+    weights += HIDDEN * sum(WIDTHS[1:]) + OUTPUTS * HIDDEN
+    biases += HIDDEN + OUTPUTS
+    assert counts["bytes"] == weights + 4 * biases <= 50_000
+    assert counts["parameters"] == 45_164
+    lone = nn.Sequential(nn.BatchNorm2d(2), nn.Conv2d(2, 3, 1))
+    assert count_complexity(lone, torch.zeros(1, 2, 4, 4), 1.0, fold(lone))["bytes"] == 4 * (2 + 2) + 6 + 4 * 3
+
+
+# ---- files ----
+
+
+@pytest.mark.parametrize("form", ["features", "waveform"])
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_bytes_of_a_file_are_those_of_its_layers_tables(written, precision, form):
+    """By another road: the tables behind the layers, traced by hand."""
+    data = written.path[precision, form].read_bytes()
+    graph = onnx.load_from_string(data).graph
+    size = {item.name: len(item.raw_data) for item in graph.initializer}
+    count = {item.name: int(np.prod(item.dims)) for item in graph.initializer}
+    behind = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "DequantizeLinear"}
+    read = {behind.get(name, name) for node in graph.node if node.op_type in ("Conv", "Gemm") for name in node.input}
+    counts = count_onnx(data, 1.0)
+    assert counts["bytes"] == sum(size[name] for name in read if name in size)
+    assert counts["parameters"] == sum(count[name] for name in read if name in count)
+    assert counts["bytes_nonzero"] <= counts["bytes"] < len(data)
+
+
+@pytest.mark.parametrize("form", ["features", "waveform"])
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_a_file_counts_as_the_folded_network_it_was_made_from(written, precision, form):
+    counts = count_onnx(written.path[precision, form].read_bytes(), 1.0)
+    folded, features = written.export["float32"].network, torch.zeros(1, 2, 64, 44)
+    expected = count_complexity(folded, features, 1.0, folded if precision == "int8" else None)
+    for key in ("parameters", "bytes", "macs", "macs_per_s"):
+        assert counts[key] == expected[key], key
+
+
+def by_hand(quantised: bool) -> bytes:
+    """A convolution (2 -> 3, 3x3, stride 2) on 9x7, an affine step, the mean, a fully connected layer (3 -> 4)."""
+    tables = {
+        "kernel": np.ones((3, 2, 3, 3), np.int8 if quantised else np.float32),
+        "kernel_bias": np.array([1, 0, 2], np.float32),
+        "scale": np.full((1, 3, 1, 1), 2, np.float32),
+        "shift": np.array([[[[0]], [[0]], [[1]]]], np.float32),
+        "taper": np.linspace(0.5, 1, 7, dtype=np.float32),
+        "floor": np.array([1e-10], np.float32),
+        "weight": np.full((4, 3), 3, np.float32),
+        "step": np.float32(0.25),
+    }
+    kernel = "kernel_steps" if quantised else "kernel"
+    nodes = [
+        helper.make_node("Mul", ["features", "taper"], ["tapered"]),  # along the frames, not the channels: no layer
+        helper.make_node("Add", ["tapered", "floor"], ["floored"]),  # one number for all: no layer
+        helper.make_node("Conv", ["floored", kernel, "kernel_bias"], ["maps"], strides=[2, 2]),
+        helper.make_node("Mul", ["maps", "scale"], ["scaled"]),
+        helper.make_node("Add", ["scaled", "shift"], ["shifted"]),
+        helper.make_node("GlobalAveragePool", ["shifted"], ["means"]),
+        helper.make_node("Flatten", ["means"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "weight"], ["logits"], transB=1),
+    ]
+    if quantised:
+        nodes.insert(0, helper.make_node("DequantizeLinear", ["kernel", "step"], [kernel]))
+    graph = helper.make_graph(
+        nodes,
+        "by_hand",
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", 2, 9, 7])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 4])],
+        [numpy_helper.from_array(table, name) for name, table in tables.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    onnx.checker.check_model(model, full_check=True)
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize(("quantised", "kernel_bytes"), [(False, 4 * 54), (True, 54)])
+def test_a_graph_counted_by_hand(quantised, kernel_bytes):
+    counts = count_onnx(by_hand(quantised), 0.5)
+    assert counts["parameters"] == counts["parameters_keras"] == 54 + 3 + 3 + 3 + 12
+    assert counts["parameters_nonzero"] == 54 + 2 + 3 + 1 + 12
+    assert counts["bytes"] == kernel_bytes + 4 * (3 + 3 + 3 + 12)
+    assert counts["bytes_nonzero"] == kernel_bytes + 4 * (2 + 3 + 1 + 12)
+    assert counts["macs"] == (54 + 3) * (4 * 3) + 3 + 3 + 12
+    assert counts["macs_per_s"] == 2 * counts["macs"]
