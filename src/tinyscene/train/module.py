@@ -90,7 +90,7 @@ class SceneModule(pl.LightningModule):
         if not np.isfinite(loss):
             raise TinysceneError(
                 f"the loss of epoch {self.current_epoch + 1} is {loss}: training has diverged. "
-                "Lower the learning rate (--set recipe.fit.optimizer.lr=...) and start anew."
+                "Lower the learning rate of this stage (--set recipe.STAGE.optimizer.lr=...) and start anew."
             )
         lr = self.trainer.optimizers[0].param_groups[0]["lr"]
         self.row = {"epoch": self.current_epoch, "lr": lr, "loss": loss, "accuracy": accuracy}
