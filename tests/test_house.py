@@ -35,7 +35,7 @@ FLOORS = (  # from the top; folders of one floor do not import each other
     ("core",),
 )
 FLOOR = {folder: level for level, folders in enumerate(reversed(FLOORS)) for folder in folders}
-CORE = ("errors", "spec", "system", "batch", "lazy")
+CORE = ("errors", "spec", "system", "batch", "lazy", "files")
 TORCH_FREE = ("runtime", "audio", "core")
 FILES = sorted(SRC.rglob("*.py"))
 SYSTEM_FILES = [path for path in FILES if path.parent.name == "systems" and path.name != "__init__.py"]

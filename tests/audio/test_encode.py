@@ -52,7 +52,7 @@ def test_file_has_the_permissions_of_any_new_file(tmp_path):
 
 
 def test_missing_folder_is_told(tmp_path):
-    with pytest.raises(OutputError, match=r"none/a\.wav cannot be written \(No such file or directory\)"):
+    with pytest.raises(OutputError, match=r"none/a\.wav cannot be written: No such file or directory"):
         write_wav(tmp_path / "none" / "a.wav", NOISE, 8_000)
 
 
@@ -74,7 +74,7 @@ def test_full_disk_is_told_and_leaves_the_old_file(tmp_path: Path):
     )
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "a.wav")], capture_output=True, text=True)
     assert "OutputError" in done.stderr
-    assert "a.wav cannot be written (File too large)" in done.stderr
+    assert "a.wav cannot be written: File too large" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
     assert (tmp_path / "a.wav").read_text() == "old"
 

@@ -231,10 +231,10 @@ def test_an_output_below_a_file_is_refused(tinyscene, scenes: Path, tmp_path: Pa
 def test_a_full_disk_ends_training_with_one_line_and_no_half_file(
     tinyscene, narrow: Path, scenes: Path, tmp_path: Path, monkeypatch
 ):
-    def full(*args, **kwargs):
+    def full(source, target):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("tinyscene.train.checkpoints.torch.save", full)
+    monkeypatch.setattr("tinyscene.files.os.replace", full)
     answer = tinyscene("train", narrow, "--data", scenes, "--out", tmp_path / "run")
     assert answer.code == 2
     assert "No space left on device" in one_line(answer.err)
@@ -248,10 +248,10 @@ def test_a_full_disk_at_export_leaves_no_file(tinyscene, run: Path, tmp_path: Pa
     for model in copy.glob("*.onnx"):
         model.unlink()
 
-    def full(self, data):
+    def full(source, target):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr("tinyscene.files.os.replace", full)
     answer = tinyscene("export", copy, "--stage", "fit")
     assert answer.code == 2
     assert "No space left on device" in one_line(answer.err)

@@ -8,7 +8,8 @@ import os
 import numpy as np
 import soundfile
 
-from ..errors import AudioError, OutputError, SettingError, unknown
+from ..errors import AudioError, SettingError, unknown
+from ..files import write_whole
 
 
 def write_wav(path: str | os.PathLike[str], waveform: np.ndarray, rate: int, subtype: str = "PCM_24") -> None:
@@ -16,7 +17,7 @@ def write_wav(path: str | os.PathLike[str], waveform: np.ndarray, rate: int, sub
 
     Values beyond full scale are clipped unless `subtype` is FLOAT or DOUBLE. The file appears under its name only
     when it is complete. Raises AudioError for a waveform that is empty or not finite, SettingError for a subtype wav
-    does not have, OutputError when the folder is missing or not writable or the disk is full.
+    does not have when the folder is missing or not writable or the disk is full.
     """
     name = os.fspath(path)
     waveform = np.asarray(waveform)
@@ -33,21 +34,4 @@ def write_wav(path: str | os.PathLike[str], waveform: np.ndarray, rate: int, sub
     # Encoded in memory first: libsndfile tells nothing of a disk that fills up, Python's own file does.
     encoded = io.BytesIO()
     soundfile.write(encoded, waveform.T, rate, subtype=subtype, format="WAV")
-    _write_whole(name, encoded.getbuffer())
-
-
-def _write_whole(name: str, data: memoryview) -> None:
-    folder, base = os.path.split(name)
-    temporary = os.path.join(folder, f".{base}.{os.getpid()}.part")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-        os.replace(temporary, name)
-    except OSError as error:
-        raise OutputError(
-            f"{name} cannot be written ({error.strerror}). Check that the folder exists, may be written and has "
-            f"{len(data):,} bytes free."
-        ) from None
-    finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
+    write_whole(path, encoded.getbuffer())

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import OutputError, SettingError
+from ..files import write_whole
 
 
 def systems() -> None:
@@ -71,10 +72,7 @@ def new(
     if path.exists():
         raise OutputError(f"{path} exists already; choose another name or delete it.")
     text = system_source(load_system(source).but(name=stem), source)
-    try:
-        path.write_text(text)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}.") from None
+    write_whole(path, text)
     print(f"wrote {path}\nnext: edit it, then tinyscene train ./{path} --data DIR --out RUN")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ import torch
 from .. import __version__
 from ..audio import read_audio, resample
 from ..errors import AudioError, DataError, OutputError
+from ..files import write_whole
 from ..runtime.windows import SILENCE_RANGE, cut_windows, fill_window, sounding
 from ..system import System
 from .dataset import Dataset
@@ -163,14 +165,8 @@ class BandStore:
                 (self._shard(shard, ".counts"), np.asarray([len(a) for a in arrays])),
                 (self._shard(shard), np.concatenate(arrays).astype(np.float32)),
             ):
-                temporary = path.with_name(f".{os.getpid()}-{path.name}")
-                np.save(temporary, array)
-                os.replace(temporary, path)
-        except OSError as error:
-            for leftover in self.folder.glob(f".{os.getpid()}-*"):
-                leftover.unlink(missing_ok=True)
-            reason = error.strerror or error  # numpy's short write has no strerror
-            raise OutputError(
-                f"the feature cache {self.folder} cannot be written: {reason}. "
-                "Set TINYSCENE_CACHE to a folder that can be written, with more room."
-            ) from None
+                buffer = io.BytesIO()
+                np.save(buffer, array)
+                write_whole(path, buffer.getbuffer())
+        except OutputError as error:
+            raise OutputError(f"{error} TINYSCENE_CACHE names the folder of the feature cache.") from None

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import os
-import uuid
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, OutputError
+from ..errors import DataError
+from ..files import write_whole
 
 COLUMNS = ("file", "device", "city", "recording", "label", "predicted")
 UNLABELLED = -1
@@ -89,26 +88,15 @@ class Predictions:
 
     def write_csv(self, path: str | Path) -> None:
         """One line per file; floats in full, so reading gives back the same bits. Whole file or none: OutputError."""
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
         names = (*self.classes, "")  # index -1 gives '', the label of an unlabelled file
         known = zip(self.files, self.devices, self.cities, self.recordings, strict=True)
         rows = zip(known, self.target.tolist(), self.predicted.tolist(), self.probabilities.tolist(), strict=True)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # surrogateescape: file names are bytes on Linux and need not be valid UTF-8
-            with temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
-                writer = csv.writer(stream, lineterminator="\n")
-                writer.writerow((*COLUMNS, *self.classes))
-                for about, target, predicted, probabilities in rows:
-                    writer.writerow((*about, names[target], names[predicted], *probabilities))
-            os.replace(temporary, path)
-        except OSError as error:
-            with contextlib.suppress(OSError):  # the folder itself may be what is wrong; the first error tells it
-                temporary.unlink(missing_ok=True)
-            raise OutputError(
-                f"cannot write predictions to {path}: {error.strerror or error}. Choose a folder you may write to"
-            ) from error
+        stream = io.StringIO(newline="")
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow((*COLUMNS, *self.classes))
+        for about, target, predicted, probabilities in rows:
+            writer.writerow((*about, names[target], names[predicted], *probabilities))
+        write_whole(path, stream.getvalue())
 
     @classmethod
     def read_csv(cls, path: str | Path) -> Predictions:

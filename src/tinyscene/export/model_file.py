@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from .. import __version__
-from ..errors import ModelError, OutputError, SettingError
+from ..errors import ModelError, SettingError
+from ..files import write_whole
 from ..runtime.model_file import ModelCard, sealed
 from ..system import System
 from .graph import Deployed, traced
@@ -62,7 +61,7 @@ def write_model(export: Export, form: str, path: Path, waveforms: Tensor) -> Pat
     _describe(model, export, form)
     data = sealed(model.SerializeToString())
     _compare(data, form, example.numpy(), expected, TOLERANCE[export.precision])
-    _write(data, path)
+    write_whole(path, data)
     return path
 
 
@@ -101,17 +100,3 @@ def _compare(data: bytes, form: str, example: np.ndarray, expected: np.ndarray, 
                 f"the exported file differs from the network by {worst:.4f} of probability, at most {tolerance} is "
                 "allowed; it was not written. Please report this with the system file."
             )
-
-
-def _write(data: bytes, path: Path) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written: {error.strerror}. Choose another place or free some room."
-        ) from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, OutputError, SettingError
+from ..files import write_whole
 
 RECORD = "run.json"
 FORMAT = 1
@@ -96,14 +97,8 @@ def open_run(folder: Path) -> RunRecord:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write under a temporary name, then rename."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written: {error.strerror}.") from None
+    """Write as indented JSON, whole or not at all."""
+    write_whole(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def circumstances() -> dict[str, Any]:

@@ -122,9 +122,7 @@ DSMN_1 = System(
         "macs": Claim("8.64M", 8_645_641, "table 3"),
         "accuracy, float": Claim("53.4 %", None, "table 3", "not run: needs the TAU 2022 audio"),
         "accuracy, int8": Claim("53.3 %", None, "table 3", "not run: needs the TAU 2022 audio"),
-        "log loss": Claim(
-            "1.287", None, "section 6, mean of table 4", "not run: needs the TAU 2022 audio"
-        ),
+        "log loss": Claim("1.287", None, "section 6, mean of table 4", "not run: needs the TAU 2022 audio"),
     },
     notes=(
         'The report says "overlap 25 %"; only a hop of 25 % (1,024 samples) gives its 44 frames.',

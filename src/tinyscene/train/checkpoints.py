@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
+import io
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
-from ..errors import ModelError, OutputError
+from ..errors import ModelError
+from ..files import write_whole
 
 
 def save(state: Any, path: Path) -> None:
     """Write tensors and plain values under a temporary name, then rename.
 
     Raises:
-        OutputError: the folder cannot be written.
+        OutputError: the folder cannot be written, or the disk is full.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(temporary, "wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into a RuntimeError
-        raise OutputError(
-            f"{path} cannot be written: {_reason(error)}. Free some room or choose another --out."
-        ) from None
-    finally:  # after Ctrl-C too
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_whole(path, buffer.getbuffer())
 
 
 def load(path: Path) -> Any:

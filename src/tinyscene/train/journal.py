@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
-from ..errors import OutputError
+from ..files import write_whole
 
 JOURNAL = "journal.jsonl"
 
@@ -33,14 +31,4 @@ def append_row(path: Path, row: dict[str, Any]) -> None:
         OutputError: it cannot be written; the one before stays.
     """
     kept = [old for old in read_journal(path) if old["epoch"] < row["epoch"]]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text("".join(json.dumps(item) + "\n" for item in [*kept, row]))
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written: {error.strerror}. Free some room or choose another --out."
-        ) from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    write_whole(path, "".join(json.dumps(item) + "\n" for item in [*kept, row]))
