@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +32,16 @@ def load(path: Path) -> Any:
         ModelError: no such file, cut, or holding anything but tensors and plain values.
     """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickle protocols: what is wrong with the file is told below
+            return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise ModelError(f"{path} does not exist; train the run to its end first (--resume continues it).") from None
-    except Exception as error:
-        raise ModelError(f"{path} is no usable checkpoint ({type(error).__name__}: {_reason(error)}).") from None
-
-
-def _reason(error: Exception) -> str:
-    lines = str(error).splitlines()
-    return getattr(error, "strerror", None) or (lines[0].rstrip(".") if lines else "no reason given")
+    except Exception as error:  # torch's own words end in the advice to load it unsafely
+        raise ModelError(
+            f"{path} is no usable checkpoint: it is cut, or holds more than tensors and plain values "
+            f"({type(error).__name__}). Delete it and train that stage again."
+        ) from None
 
 
 class SafeCheckpointIO(CheckpointIO):
