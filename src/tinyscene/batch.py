@@ -9,6 +9,9 @@
 | logits           | (batch, class [+ group])       | scenes in the task's order, then scene groups            |
 | target           | (batch, class)                 | soft: rows sum to 1, so mixup and teachers are no special case |
 | device, city     | batch strings                  | a, b, c, s1..s6, or '' where the data set has none       |
+| segment          | batch strings                  | the moment recorded: equal for one scene on several devices |
+| teacher          | (batch, class)                 | a teacher's logits, mixed as the targets are             |
+| mask             | (batch, 1, band, frame)        | share of clean sound in each cell, 0..1: an auxiliary target |
 
 Suffixes are units (`_hz _ms _s _db`); `n_...` is a size; `n_fft`, `win_length`, `hop_length` are in samples.
 """
@@ -32,4 +35,8 @@ class Batch:
     device: Sequence[str] = ()
     city: Sequence[str] = ()
     file: Sequence[str] = ()
+    segment: Sequence[str] = ()
     epoch: int = 0
+    sample_rate_hz: int = 0  # of a waveform; 0: not told
+    teacher: Tensor | None = None
+    mask: Tensor | None = None

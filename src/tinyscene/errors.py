@@ -48,3 +48,10 @@ def unknown(owner: str, kind: str, came: str, allowed: Iterable[str]) -> Setting
     close = difflib.get_close_matches(came, names, n=1, cutoff=0.5)
     hint = f" Did you mean '{close[0]}'?" if close else ""
     return SettingError(f"{owner} has no {kind} '{came}'; it takes {', '.join(names) or 'none'}.{hint}")
+
+
+def within(field: str, value: float, low: float, high: float | None = None) -> None:
+    """SettingError unless low <= value <= high; `field` is "Owner.field". NaN is refused; None is no upper end."""
+    if not (low <= value and (high is None or value <= high)):
+        takes = f"{low:g} to {high:g}" if high is not None else f"{low:g} or more"
+        raise SettingError(f"{field} takes {takes}; {value} came.")

@@ -45,8 +45,11 @@ class Task:
 class Augment:
     """Augmentations by the place they act on, in the order they are applied (design: the way of the data)."""
 
+    wave: tuple[Spec, ...] = ()  # on waveforms
+    spectrum: tuple[Spec, ...] = ()  # on power spectra
     bands: tuple[Spec, ...] = ()  # on un-normalised band features
     features: tuple[Spec, ...] = ()  # on finished features
+    hidden: tuple[Spec, ...] = ()  # inside the network
 
 
 @dataclass(frozen=True)

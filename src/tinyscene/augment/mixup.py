@@ -29,6 +29,8 @@ class Mixup:
             Hesitation, reference 14 of report 001). None mixes the whole batch for ever.
     """
 
+    places = ("bands", "wave", "spectrum", "features")
+
     def __init__(self, alpha: float, full_epochs: int | None = None):
         if alpha <= 0:
             raise SettingError(f"Mixup.alpha takes a number above 0; {alpha} came.")

@@ -31,6 +31,8 @@ class SpecAugment:
         fill: value of the masked cells (0 is the mean of standardised features).
     """
 
+    places = ("features", "bands")
+
     def __init__(
         self,
         band_masks: int = 2,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -11,18 +12,19 @@ from ..errors import ModelError
 from .log_mel import LogMel
 from .standardised_deltas import StandardisedDeltas
 
+Stage = Callable[[np.ndarray], np.ndarray]
+
+WAVEFORM: dict[str, Callable[..., Stage]] = {part.__name__: part for part in ()}
 SPECTRAL = {part.__name__: part for part in (LogMel,)}
 FINISH = {part.__name__: part for part in (StandardisedDeltas,)}
-
-Stage = Callable[[np.ndarray], np.ndarray]
 
 
 def front_end(constants: Mapping[str, Any], quick_start: bool = False) -> Stage:
     """waveform (batch, time) -> features (batch, channel, band, frame), both float32.
 
-    `constants` is {"class": "FrontEnd", "spectral": {"class": ..., numbers}, "finish": {"class": ..., numbers}}, what
-    the training package writes of its front end; `quick_start` is as LogMel says. Raises ModelError for a class or
-    number this version does not have.
+    `constants` is {"class": "FrontEnd", "spectral": {"class": ..., numbers}, "finish": [{"class": ..., numbers}, ...],
+    "waveform": [...]}, what the training package writes of its front end; `quick_start` is as LogMel says. Raises
+    ModelError for a class or number this version does not have.
     """
     if constants.get("class") != "FrontEnd":
         raise ModelError(
@@ -30,8 +32,10 @@ def front_end(constants: Mapping[str, Any], quick_start: bool = False) -> Stage:
             "Export the model again with this version, or upgrade tinyscene."
         )
     spectral = _part("spectral", constants.get("spectral"), SPECTRAL, quick_start=quick_start)
-    finish = _part("finish", constants.get("finish"), FINISH)
-    return lambda waveform: finish(spectral(waveform))
+    before = [_part("waveform", part, WAVEFORM) for part in constants.get("waveform", ())]
+    after = [_part("finish", part, FINISH) for part in constants.get("finish", ())]
+    steps = [*before, spectral, *after]
+    return lambda waveform: reduce(lambda x, step: step(x), steps, waveform)
 
 
 def _part(step: str, constants: Any, known: Mapping[str, Callable[..., Stage]], **settings: Any) -> Stage:

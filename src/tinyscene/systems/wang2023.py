@@ -61,7 +61,7 @@ FRONTEND = Spec(
         log="log10",  # code
         floor=1e-10,  # code
     ),
-    finish=Spec(StandardisedDeltas, win_length=5, floor=1e-3),  # code; floor ours: keeps silence finite
+    finish=(Spec(StandardisedDeltas, win_length=5, floor=1e-3),),  # code; floor ours: keeps silence finite
 )
 
 AUGMENT = Augment(
