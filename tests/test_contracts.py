@@ -1,7 +1,7 @@
 """What every part promises, checked on every part that is found: a new one needs no line here.
 
-Augmentations are found in augment/, with the numbers that the system files give them and with their defaults; front
-ends and models are found in the system files.
+Augmentations are found in augment/, with the numbers that the system files give them and, at every place they name,
+with their defaults; front ends and models are found in the system files.
 """
 
 from __future__ import annotations
@@ -29,7 +29,12 @@ from tinyscene.systems import systems
 SYSTEMS = systems()
 TOLERANCE = 1e-4
 DEVICES, CITIES = ("a", "b", "s1", "a", "c", "s6"), ("lisbon", "lyon", "paris", "lisbon", "milan", "paris")
+SEGMENTS = ("1", "2", "1", "2", "1", "2")
 N_CLASSES = 4
+
+
+# What a class without defaults for everything is given: made once, in a folder that the session's end removes.
+RESOURCES: dict[str, str] = {}
 
 
 def different(specs: list[Spec]) -> list[Spec]:
@@ -56,9 +61,9 @@ def augmentation_classes() -> list[type]:
 def example(place: str) -> np.ndarray:
     """What augmentations of this place act on: (batch, time), or maps (batch, channel, band, frame)."""
     rng = np.random.default_rng(0)
-    if place in ("wave", "waves", "waveform"):
+    if place == "wave":
         return rng.normal(0, 0.1, (len(DEVICES), 8_000)).astype(np.float32)
-    if place in ("spectrum", "spectra"):
+    if place == "spectrum":
         return rng.gamma(1, 1, (len(DEVICES), 129, 33)).astype(np.float32)
     return rng.normal(-3, 1, (len(DEVICES), 1 if place == "bands" else 2, 24, 33)).astype(np.float32)
 
@@ -67,16 +72,20 @@ def augmentation_cases() -> list[Any]:
     """(spec, place): every augmentation of every system where it acts, then each class with its defaults."""
     places = [field.name for field in fields(Augment)]
     used = [(spec, place) for system in SYSTEMS.values() for place in places for spec in getattr(system.augment, place)]
+    used += [(spec, place) for cls in augmentation_classes() for spec in default(cls) for place in cls.places]
     cases = {json.dumps([place, spec.plain()], default=str): (spec, place) for spec, place in used}
-    for cls in augmentation_classes():
-        empty = [p for p in inspect.signature(cls).parameters.values() if p.default is p.empty]
-        if not empty:
-            place = next((place for spec, place in used if spec.target is cls), "features")
-            cases.setdefault(json.dumps([place, cls.__name__]), (Spec(cls), place))
     return [
         pytest.param(spec, place, id=f"{spec.name}-{place}{'' if spec.numbers else '-defaults'}")
         for spec, place in cases.values()
     ]
+
+
+def default(cls: type) -> list[Spec]:
+    """The class with its defaults; one that asks for a file or folder is given what RESOURCES makes."""
+    empty = [p.name for p in inspect.signature(cls).parameters.values() if p.default is p.empty]
+    if not empty:
+        return [Spec(cls)]
+    return [Spec(cls, **{name: RESOURCES[name] for name in empty})] if set(empty) <= set(RESOURCES) else []
 
 
 AUGMENTATIONS = pytest.mark.parametrize(("spec", "place"), augmentation_cases())
@@ -86,15 +95,25 @@ def batch_of(x: np.ndarray, dtype: torch.dtype = torch.float32) -> Batch:
     target = torch.eye(N_CLASSES, dtype=dtype)[torch.arange(len(x)) % N_CLASSES]
     target[-1] = 1 / N_CLASSES  # soft, as a teacher's
     names = tuple(f"{i}.wav" for i in range(len(x)))
-    return Batch(x=torch.from_numpy(x).to(dtype), target=target, device=DEVICES, city=CITIES, file=names)
+    return Batch(
+        x=torch.from_numpy(x).to(dtype),
+        target=target,
+        device=DEVICES,
+        city=CITIES,
+        file=names,
+        segment=SEGMENTS,
+        sample_rate_hz=8_000,
+        teacher=torch.randn(len(x), N_CLASSES, dtype=dtype, generator=torch.Generator().manual_seed(3)),
+    )
 
 
 def built(spec: Spec, x: np.ndarray) -> Any:
-    """The augmentation; one that learns has learned from spectra that differ from device to device."""
+    """The augmentation; one that learns has learned from clips that differ from device to device."""
     part = spec.build()
     if hasattr(part, "fit"):
-        rng = np.random.default_rng(1)
-        part.fit({device: rng.normal(-3, 1, x.shape[-2]) for device in sorted(set(DEVICES) - {"s6"})})
+        numbers = json.loads(json.dumps(part.fit([batch_of(x)])))
+        assert set(numbers) <= set(spec.fields), "fit gives numbers that the constructor does not take"
+        part = spec.but(**numbers).build()
     return part
 
 
@@ -105,7 +124,10 @@ def augmented(part: Any, batch: Batch, seed: int = 7) -> Batch:
 def test_every_augmentation_is_tried():
     tried = {case.values[0].target for case in augmentation_cases()}
     for cls in augmentation_classes():
-        assert cls in tried, f"{cls.__name__} has arguments without defaults and no system uses it: do one or the other"
+        assert cls in tried, (
+            f"{cls.__name__} has arguments without defaults: give it some, or RESOURCES what it asks for"
+        )
+        assert set(cls.places) <= {field.name for field in fields(Augment)}
 
 
 @AUGMENTATIONS
@@ -137,6 +159,8 @@ def test_shape_and_dtype_are_kept(spec, place, dtype):
     result = augmented(built(spec, example(place)), batch)
     assert (result.x.shape, result.x.dtype) == (batch.x.shape, dtype)
     assert (result.target.shape, result.target.dtype) == (batch.target.shape, dtype)
+    assert result.teacher is not None
+    assert (result.teacher.shape, result.teacher.dtype) == (batch.target.shape, dtype)
     assert len(result.device) == len(result.city) == len(result.file) == len(result.x)
 
 
@@ -167,7 +191,7 @@ def test_result_is_finite(spec, place, case):
     if case == "all zero":
         batch = batch_of(np.zeros_like(x))
     elif case == "one frame":
-        batch = batch_of(x[..., :1] if x.ndim > 2 else x)
+        batch = batch_of(x[..., :1])
     else:
         batch = replace(batch_of(x), epoch=1000)
     for seed in range(5):

@@ -39,6 +39,13 @@ class Spec(Generic[T]):
         defaults = {key: p.default for key, p in parameters.items() if p.default is not inspect.Parameter.empty}
         return {key: self.numbers.get(key, defaults.get(key)) for key in parameters} | self.numbers
 
+    def missing(self) -> list[str]:
+        """The arguments that have neither a number here nor a default."""
+        parameters = _parameters(self.target)
+        return [
+            key for key, p in parameters.items() if p.default is inspect.Parameter.empty and key not in self.numbers
+        ]
+
     def but(self, **changes: Any) -> Spec[T]:
         """The same call with some numbers changed."""
         return Spec(self.target, **(self.numbers | changes))

@@ -103,3 +103,24 @@ def test_partners_are_a_permutation_and_uniform():
 def test_alpha_out_of_range_is_told(alpha):
     with pytest.raises(SettingError, match=f"Mixup.alpha takes a number above 0; {alpha} came"):
         Mixup(alpha)
+
+
+def test_a_teachers_logits_are_mixed_as_the_clips_are():
+    clips = replace(batch(3), teacher=torch.randn(3, 4, dtype=torch.float64))
+    made = Mixup(0.4).apply(clips, MixupDraw(np.array([1.0, 0.25, 0.5]), np.array([0, 2, 1])))
+    assert made.teacher is not None
+    assert made.teacher.dtype == torch.float64
+    torch.testing.assert_close(made.teacher[1], 0.25 * clips.teacher[1] + 0.75 * clips.teacher[2])
+    assert Mixup(0.4).apply(batch(3), MixupDraw(np.ones(3), np.arange(3))).teacher is None
+
+
+def test_a_mask_stays_with_its_clip():
+    clips = replace(batch(3), mask=torch.rand(3, 1, 3, 5))
+    assert augmented(clips, [Mixup(0.4)], rng()).mask is clips.mask
+
+
+@pytest.mark.parametrize("alpha", [0.3, 1.0])
+def test_one_share_a_batch_follows_the_same_law(alpha):
+    draws = [Mixup(alpha, per_batch=True).draw(batch(5), rng(seed)).own for seed in range(2_000)]
+    assert all((own == own[0]).all() for own in draws)
+    assert stats.kstest([own[0] for own in draws], stats.beta(alpha, alpha).cdf).pvalue > 0.001

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from scipy import stats
 from tinyscene.augment import SpectrumCorrection, augmented
 from tinyscene.batch import Batch
 from tinyscene.errors import SettingError
+from tinyscene.spec import Spec
 
 N_BANDS = 16
 SCENE = np.random.default_rng(0).standard_normal(N_BANDS)
@@ -26,10 +29,20 @@ def batch(devices: tuple[str, ...], n: int | None = None) -> Batch:
     return Batch(x=x, target=torch.eye(n), device=devices)
 
 
-def fitted(p: float = 1.0) -> SpectrumCorrection:
-    part = SpectrumCorrection(p=p)
-    part.fit(MEANS)
-    return part
+def heard(spectra: dict[str, np.ndarray]) -> list[Batch]:
+    """Batches of clips whose devices have these mean spectra; the second holds more clips of some than of others."""
+    return [clips_of(spectra, tuple(spectra)), clips_of(spectra, tuple(spectra)[:1] * 3)] if spectra else []
+
+
+def clips_of(spectra: dict[str, np.ndarray], devices: tuple[str, ...]) -> Batch:
+    x = torch.from_numpy(np.stack([spectra[device] for device in devices]))[:, None, :, None]
+    wobble = torch.tensor([-1.0, 1.0, -2.0, 2.0])  # over the frames; its mean is 0
+    return Batch(x=x + wobble, target=torch.eye(len(devices)), device=devices)
+
+
+def fitted(p: float = 1.0, spectra: dict[str, np.ndarray] = MEANS) -> SpectrumCorrection:
+    spec = Spec(SpectrumCorrection, p=p)
+    return spec.but(**json.loads(json.dumps(spec.build().fit(iter(heard(spectra)))))).build()
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -38,7 +51,7 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 def test_it_learns_the_mean_of_the_other_devices_less_the_main_one():
     expected = (CURVES["b"] + CURVES["s1"]) / 2 - CURVES["a"]
-    assert np.abs(fitted().curve - expected).max() < 1e-12
+    assert np.abs(fitted().curve - expected).max() < 1e-5
 
 
 def test_corrected_mean_of_device_a_is_the_mean_of_the_others():
@@ -54,9 +67,7 @@ def test_only_the_main_device_is_touched():
 
 
 def test_every_device_weighs_the_same_and_one_without_a_name_not_at_all():
-    part = SpectrumCorrection()
-    part.fit(MEANS | {"": np.full(N_BANDS, 1e6)})
-    assert np.array_equal(part.curve, fitted().curve)
+    assert np.array_equal(fitted(spectra=MEANS | {"": np.full(N_BANDS, 1e6)}).curve, fitted().curve)
 
 
 @pytest.mark.parametrize(
@@ -65,9 +76,8 @@ def test_every_device_weighs_the_same_and_one_without_a_name_not_at_all():
     ids=["nothing", "no devices", "a alone", "a and unnamed", "no a"],
 )
 def test_it_does_nothing_without_a_main_device_and_others(spectra):
-    part, clips = SpectrumCorrection(p=1.0), batch(("a", "b"))
-    part.fit(spectra)
-    assert augmented(clips, [part], rng()).x is clips.x
+    clips = batch(("a", "b"))
+    assert augmented(clips, [fitted(spectra=spectra)], rng()).x is clips.x
 
 
 def test_it_does_nothing_before_it_has_learned_or_to_a_batch_without_devices():

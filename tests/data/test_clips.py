@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,15 @@ import torch
 from torch.utils.data import DataLoader
 
 from tinyscene.audio import write_wav
-from tinyscene.data import BandStore, Crops, EpochSampler, clip_windows, training_loader
+from tinyscene.batch import Batch
+from tinyscene.data import ClipStore, Crops, EpochSampler, clip_windows, training_loader
 
 
 @pytest.fixture
 def crops(cache, small_system, clips) -> Crops:
     """Six clips of 0.384 s, 13 frames: room for 6 different crops of 8, and two crops of each an epoch."""
     dataset = clips(*[0.384] * 6)
-    return Crops(BandStore(small_system, dataset, "whole"), dataset, np.arange(6), seed=1)
+    return Crops(ClipStore(small_system, dataset, "whole"), dataset, np.arange(6), seed=1)
 
 
 def epoch_of(crops: Crops, epoch: int, **loading) -> list:
@@ -28,7 +30,7 @@ def epoch_of(crops: Crops, epoch: int, **loading) -> list:
 
 def test_a_clip_gives_as_many_crops_an_epoch_as_windows_fit_in_it(cache, small_system, clips):
     dataset = clips(0.1, 0.25, 0.5, 1.0)
-    crops = Crops(BandStore(small_system, dataset, "whole"), dataset, np.arange(4), seed=1)
+    crops = Crops(ClipStore(small_system, dataset, "whole"), dataset, np.arange(4), seed=1)
     assert np.bincount(crops.clips).tolist() == [1, 1, 2, 4]
     assert len(crops) == 8
 
@@ -90,7 +92,7 @@ def padded_with_silence(path: Path, sound_s: float, clip_s: float) -> None:
 def test_crops_stay_with_the_sound_of_a_clip_that_was_padded_with_silence(cache, small_system, clips, tmp_path):
     dataset = clips(0.25, 0.25)
     padded_with_silence(tmp_path / "0.wav", 0.5, 4.0)
-    crops = Crops(BandStore(small_system, dataset, "whole"), dataset, np.arange(2), seed=1)
+    crops = Crops(ClipStore(small_system, dataset, "whole"), dataset, np.arange(2), seed=1)
     heard = [(crops.__getitems__([(epoch, 0)]).x[0] > crops.silence_level).any(dim=(0, 1)) for epoch in range(50)]
     assert all(frames[: crops.n_frames // 2].all() for frames in heard)
 
@@ -98,13 +100,13 @@ def test_crops_stay_with_the_sound_of_a_clip_that_was_padded_with_silence(cache,
 def test_a_clip_of_nothing_but_silence_gives_silence(cache, small_system, clips, tmp_path):
     dataset = clips(0.25, 0.25)
     padded_with_silence(tmp_path / "0.wav", 0.0, 2.0)
-    crops = Crops(BandStore(small_system, dataset, "whole"), dataset, np.arange(2), seed=1)
+    crops = Crops(ClipStore(small_system, dataset, "whole"), dataset, np.arange(2), seed=1)
     assert (crops.__getitems__([(0, 0)]).x <= crops.silence_level).all()
 
 
 def test_a_clip_of_one_window_is_taken_whole(cache, small_system, clips):
     dataset = clips(0.25, 0.1)
-    crops = Crops(BandStore(small_system, dataset, "whole"), dataset, np.arange(2), seed=1)
+    crops = Crops(ClipStore(small_system, dataset, "whole"), dataset, np.arange(2), seed=1)
     made = crops.__getitems__([(0, 0), (0, 1)]).x
     assert torch.equal(made[0], torch.from_numpy(np.array(crops.store[0][0])))
     assert made.shape == (2, 1, 8, crops.n_frames)
@@ -122,13 +124,78 @@ def test_crop_order_and_epoch_have_streams_of_their_own(crops, monkeypatch):
     assert len(set(firsts)) == 7
 
 
-def test_mean_spectra_are_the_mean_over_clips_and_frames_of_each_device(crops):
-    some = Crops(crops.store, crops.dataset, np.array([0, 2, 3]), seed=1)
-    made = some.mean_spectra()
-    assert set(made) == {"a", "b"}
-    a = np.mean([crops.store[row][0].mean((0, 2), dtype=np.float64) for row in (0, 2)], axis=0)
-    assert np.allclose(made["a"], a)
-    assert np.allclose(made["b"], crops.store[3][0].mean((0, 2), dtype=np.float64))
+class Louder:
+    """A wave augmentation: every clip times a drawn number; it asks for a quarter more than a window."""
+
+    places = ("wave",)
+    reach = 1.25
+
+    def draw(self, batch: Batch, rng: np.random.Generator) -> np.ndarray:
+        assert batch.sample_rate_hz == 8_000
+        return rng.uniform(1, 2, (len(batch.x), 1)).astype(np.float32)
+
+    def apply(self, batch: Batch, params: np.ndarray) -> Batch:
+        return replace(batch, x=batch.x * torch.from_numpy(params))
+
+
+@pytest.fixture
+def waves(cache, small_system, clips) -> Crops:
+    """Six clips of 0.5 s as waveforms, two crops of 0.25 s each an epoch, made louder."""
+    dataset = clips(*[0.5] * 6)
+    return Crops(ClipStore(small_system, dataset, "waveform"), dataset, np.arange(6), seed=1, wave=[Louder()])
+
+
+def test_waveforms_are_cropped_and_augmented(waves):
+    items = [(2, 3), (2, 7)]
+    batch = waves.__getitems__(items)
+    assert batch.x.shape == (2, 2_000)
+    for x, (_, item) in zip(batch.x, items, strict=True):
+        clip = torch.from_numpy(np.array(waves.store[waves.clips[item]]))
+        assert clip.shape == (4_000,)
+        runs = clip.unfold(0, 2_000, 1)
+        gain = x.norm() / runs.norm(dim=1)
+        off = (runs * gain[:, None] - x).abs().amax(1)
+        best = int(off.argmin())
+        assert off[best] < 1e-6, "not a run of its clip times a number"
+        assert 1 < gain[best] < 2
+        assert best <= 4_000 - 2_500, "what the augmentation asked for beyond the window was not there"
+
+
+def test_a_short_waveform_is_repeated_to_what_the_augmentations_ask_for(cache, small_system, clips):
+    dataset = clips(0.25, 0.25)
+    crops = Crops(ClipStore(small_system, dataset, "waveform"), dataset, np.arange(2), seed=1, wave=[Louder()])
+    assert crops.n_drawn == 2_500
+    assert crops.__getitems__([(0, 0)]).x.shape == (1, 2_000)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_augmented_waveforms_are_the_same_on_any_number_of_workers(waves, workers):
+    def epoch(workers: int) -> torch.Tensor:
+        loader = training_loader(waves, 4, workers=workers)
+        return torch.cat([batch.x for batch in loader])
+
+    assert torch.equal(epoch(workers), epoch(0))
+
+
+def test_waveform_augmentation_follows_from_seed_and_epoch(waves):
+    def first(seed: int, epoch: int) -> torch.Tensor:
+        crops = Crops(waves.store, waves.dataset, waves.rows, seed, waves.wave)
+        return crops.__getitems__([(epoch, 0), (epoch, 1)]).x
+
+    assert torch.equal(first(1, 0), first(1, 0))
+    assert not torch.equal(first(1, 0), first(1, 1))
+    assert not torch.equal(first(1, 0), first(2, 0))
+
+
+@pytest.mark.parametrize("cut", ["whole", "waveform"])
+def test_clips_in_order_are_their_windows_with_nothing_drawn(cache, small_system, clips, cut):
+    dataset = clips(0.6, 0.25, 0.1)
+    store = ClipStore(small_system, dataset, cut)
+    batches = list(Crops(store, dataset, np.array([1, 0]), seed=1, wave=[Louder()]).in_order())
+    assert [batch.file for batch in batches] == [("1.wav",), ("0.wav", "0.wav")]
+    assert [set(batch.device) for batch in batches] == [{"b"}, {"a"}]
+    clip = torch.from_numpy(np.array(store[0] if cut == "waveform" else store[0][0]))
+    assert torch.equal(batches[1].x[1], clip[..., store.n_frames : 2 * store.n_frames])
 
 
 @pytest.mark.parametrize(("n", "ranks"), [(12, 1), (12, 3), (13, 4)])
@@ -155,13 +222,13 @@ def test_order_follows_from_seed_and_epoch():
 @pytest.mark.parametrize(("n", "batch_size", "sizes"), [(6, 4, [4, 2]), (5, 4, [4]), (4, 4, [4]), (1, 4, [1])])
 def test_a_last_batch_of_one_is_left_out(cache, small_system, clips, n, batch_size, sizes):
     dataset = clips(*[0.25] * 6)
-    some = Crops(BandStore(small_system, dataset, "whole"), dataset, np.arange(n), seed=1)
+    some = Crops(ClipStore(small_system, dataset, "whole"), dataset, np.arange(n), seed=1)
     assert [len(batch.target) for batch in training_loader(some, batch_size)] == sizes
 
 
 @pytest.mark.parametrize("limit", [1, 3, 128])
 def test_windows_come_with_the_position_of_their_clip(cache, small_system, clips, limit):
-    store = BandStore(small_system, clips(0.25, 0.6, 1.0, 0.1), "windows")
+    store = ClipStore(small_system, clips(0.25, 0.6, 1.0, 0.1), "windows")
     rows = np.array([2, 0, 1])
     parts = list(clip_windows(store, rows, limit))
     owners = np.concatenate([owner for _, owner in parts])

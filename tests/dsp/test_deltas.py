@@ -38,6 +38,15 @@ def test_maps_shorter_than_the_window_repeat_their_ends(n_frames):
     assert np.allclose(deltas(x).numpy(), np.stack(expected, axis=1), atol=1e-12)
 
 
+@pytest.mark.parametrize("win_length", [3, 5, 9])
+def test_valid_edges_are_the_frames_that_no_padding_reached(win_length):
+    x, reach = noise(4, 30), win_length // 2
+    made = deltas(x, win_length, edges="valid")
+    assert made.shape == (4, 30 - 2 * reach)
+    assert torch.allclose(made, deltas(x, win_length)[:, reach:-reach])
+    assert torch.equal(made[:, 0], deltas(x[:, :win_length], win_length, edges="valid")[:, 0])
+
+
 @pytest.mark.parametrize("shape", [(9,), (4, 9), (2, 1, 4, 9)])
 def test_acts_on_the_last_axis_alone(shape):
     x = noise(*shape)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import librosa
 import numpy as np
 import pytest
@@ -33,31 +35,75 @@ def sounds(n_samples: int) -> dict[str, torch.Tensor]:
     }
 
 
+def by_librosa(**changes: Any) -> np.ndarray:
+    """Mel spectrum of SOUND (3, 40, frame), before the logarithm."""
+    keys: dict[str, Any] = {"n_fft": 1_024, "hop_length": 256, "n_mels": 40, "htk": True, "norm": None} | changes
+    return librosa.feature.melspectrogram(y=SOUND.double().numpy(), sr=RATE_HZ, pad_mode="reflect", **keys)
+
+
+def unlogged(made: torch.Tensor, log: str) -> np.ndarray:
+    level = made[:, 0].double().numpy()
+    return {"log10": 10.0**level, "ln": np.exp(level), "db": 10.0 ** (level / 10)}[log]
+
+
 @pytest.mark.parametrize(("scale", "norm"), [("htk", None), ("htk", "slaney"), ("slaney", None), ("slaney", "slaney")])
 @pytest.mark.parametrize("log", ["log10", "ln", "db"])
 def test_mel_power_equals_librosa(scale, norm, log):
-    made = MEL.but(mel_scale=scale, mel_norm=norm, log=log).build()(SOUND)[:, 0].double().numpy()
-    power = {"log10": 10.0**made, "ln": np.exp(made), "db": 10.0 ** (made / 10)}[log]
-    expected = librosa.feature.melspectrogram(
-        y=SOUND.double().numpy(),
-        sr=RATE_HZ,
-        n_fft=1_024,
-        hop_length=256,
-        n_mels=40,
-        fmax=8_000,
-        htk=scale == "htk",
-        norm=norm,
-        pad_mode="reflect",
-    )
-    assert np.abs(power / expected - 1).max() < 1e-4
+    made = unlogged(MEL.but(mel_scale=scale, mel_norm=norm, log=log).build()(SOUND), log)
+    assert np.abs(made / by_librosa(htk=scale == "htk", norm=norm) - 1).max() < 1e-4
 
 
-def test_shorter_window_and_raised_edges_equal_librosa():
-    made = MEL.but(win_length=800, f_min=100.0, f_max=6_000.0).build()(SOUND)[:, 0].double().numpy()
-    keys = {"n_fft": 1_024, "win_length": 800, "hop_length": 256, "n_mels": 40, "fmin": 100, "fmax": 6_000}
-    sound = SOUND.double().numpy()
-    expected = librosa.feature.melspectrogram(y=sound, sr=RATE_HZ, htk=True, norm=None, pad_mode="reflect", **keys)
-    assert np.abs(10.0**made / expected - 1).max() < 1e-4
+@pytest.mark.parametrize("window", ["hann", "hamming"])
+@pytest.mark.parametrize("win_length", [1_024, 801])
+@pytest.mark.parametrize("center", [True, False])
+@pytest.mark.parametrize("power", [1.0, 2.0])
+def test_windows_centring_and_power_equal_librosa(window, win_length, center, power):
+    settings = {"window": window, "win_length": win_length, "center": center, "power": power}
+    made, expected = unlogged(MEL.but(**settings).build()(SOUND), "log10"), by_librosa(**settings)
+    assert made.shape == expected.shape
+    assert np.abs(made / expected - 1).max() < 1e-4
+
+
+@pytest.mark.parametrize("log", ["log10", "ln", "db"])
+def test_levels_equal_librosas_to_a_ten_thousandth(log):
+    spectrum = by_librosa()
+    expected = {
+        "log10": np.log10(spectrum + 1e-10),
+        "ln": np.log(spectrum + 1e-10),
+        "db": librosa.power_to_db(spectrum, ref=1.0, amin=1e-10, top_db=None),
+    }[log]
+    np.testing.assert_allclose(MEL.but(log=log).build()(SOUND)[:, 0].numpy(), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("rate", "seconds", "changes", "shape"),
+    [
+        (44_100, 1, {"n_fft": 4_096, "win_length": 4_096, "mel_norm": "slaney"}, (1, 256, 44)),  # reports 000, 001
+        (44_100, 5, {"win_length": 1_764, "hop_length": 882, "n_mels": 128, "window": "hamming"}, (1, 128, 251)),  # 002
+        (44_100, 1, {"mel_scale": "slaney", "mel_norm": "slaney", "log": "db"}, (1, 256, 44)),  # 004
+        (32_000, 1, {"n_fft": 4_096, "win_length": 3_072, "hop_length": 500, "log": "ln", "floor": 1e-5}, (1, 256, 65)),
+    ],
+)
+def test_published_settings_have_their_published_shapes(rate, seconds, changes, shape):
+    numbers = {"sample_rate_hz": rate, "n_fft": 2_048, "win_length": 2_048, "hop_length": 1_024, "n_mels": 256}
+    spec = MEL.but(**(numbers | {"f_max": rate / 2} | changes))
+    assert spec.build()(torch.zeros(2, rate * seconds)).shape == (2, *shape)
+
+
+@pytest.mark.parametrize("power", [1.0, 2.0])
+def test_it_is_its_two_halves_and_the_first_is_a_power_spectrum(power):
+    mel = MEL.but(power=power).build()
+    spectrum = mel.spectrum(SOUND)
+    theirs = librosa.stft(SOUND.double().numpy(), n_fft=1_024, hop_length=256, pad_mode="reflect")
+    np.testing.assert_allclose(spectrum.numpy(), np.abs(theirs) ** 2, rtol=1e-4, atol=1e-6)
+    assert torch.equal(mel.bands(spectrum), mel(SOUND))
+    front = FrontEnd(mel)
+    assert torch.equal(front.spectrum(SOUND), spectrum)
+
+
+def test_raised_edges_equal_librosa():
+    made = unlogged(MEL.but(win_length=800, f_min=100.0, f_max=6_000.0).build()(SOUND), "log10")
+    assert np.abs(made / by_librosa(win_length=800, fmin=100, fmax=6_000) - 1).max() < 1e-4
 
 
 @pytest.mark.parametrize(("log", "level"), [("log10", -10.0), ("ln", np.log(1e-10)), ("db", -100.0)])
@@ -78,7 +124,7 @@ def test_shift_by_a_hop_is_a_shift_by_a_frame():
 
 @pytest.mark.parametrize("part", ["spectral", "whole"])
 def test_a_clip_alone_equals_the_clip_in_a_batch_of_three(part):
-    made = MEL.build() if part == "spectral" else FrontEnd(MEL.build(), StandardisedDeltas())
+    made = MEL.build() if part == "spectral" else FrontEnd(MEL.build(), (StandardisedDeltas(),))
     loud = SOUND * torch.tensor([[1.0], [1e-3], [10.0]])
     together = made(loud)
     for i in range(3):
@@ -90,23 +136,26 @@ def test_a_clip_alone_equals_the_clip_in_a_batch_of_three(part):
     [
         ({"n_fft": 1_023}, "LogMel.n_fft takes an even number of samples from 2; 1023 came."),
         ({"n_fft": 0}, "LogMel.n_fft takes an even number of samples from 2; 0 came."),
-        ({"win_length": 2_048}, "LogMel.win_length takes 1 to n_fft (1024) samples; 2048 came."),
-        ({"win_length": 0}, "LogMel.win_length takes 1 to n_fft (1024) samples; 0 came."),
+        ({"win_length": 2_048}, "LogMel.win_length takes 1 to 1024 samples (n_fft); 2048 came."),
+        ({"win_length": 0}, "LogMel.win_length takes 1 to 1024 samples (n_fft); 0 came."),
         ({"hop_length": 0}, "LogMel.hop_length takes 1 sample or more; 0 came."),
-        ({"n_mels": 0}, "n_mels takes 1 to 512 (half of n_fft 1024); 0 came."),
-        ({"n_mels": 513}, "n_mels takes 1 to 512 (half of n_fft 1024); 513 came."),
-        ({"f_min": -1.0}, "f_min -1 and f_max 8000 came."),
-        ({"f_min": 8_000.0}, "f_min 8000 and f_max 8000 came."),
-        ({"f_max": 8_001.0}, "f_min 0 and f_max 8001 came."),
-        ({"mel_scale": "bark"}, "mel_scale takes 'htk' or 'slaney'; 'bark' came."),
-        ({"mel_norm": "area"}, "mel_norm takes 'slaney' or None; 'area' came."),
-        ({"log": "log2"}, "LogMel.log takes log10, ln, db; 'log2' came."),
-        ({"floor": 0.0}, "LogMel.floor takes a power above 0; 0.0 came."),
+        ({"n_mels": 0}, "LogMel.n_mels takes 1 to 512 (half of n_fft 1024); 0 came."),
+        ({"n_mels": 513}, "LogMel.n_mels takes 1 to 512 (half of n_fft 1024); 513 came."),
+        ({"f_min": -1.0}, "LogMel.f_min takes 0 Hz up to below f_max (8000 Hz); -1 came."),
+        ({"f_min": 8_000.0}, "LogMel.f_min takes 0 Hz up to below f_max (8000 Hz); 8000 came."),
+        ({"f_max": 8_001.0}, "8000 Hz (half of sample_rate_hz); 8001 came."),
+        ({"mel_scale": "bark"}, "LogMel has no mel_scale 'bark'; it takes htk, slaney."),
+        ({"mel_norm": "area"}, "LogMel.mel_norm takes 'slaney' or None; 'area' came."),
+        ({"log": "log2"}, "LogMel has no log 'log2'; it takes log10, ln, db. Did you mean 'log10'?"),
+        ({"floor": 0.0}, "LogMel.floor takes a number above 0 (from 1e-37); 0.0 came."),
+        ({"window": "kaiser"}, "LogMel has no window 'kaiser'; it takes hann, hamming."),
+        ({"power": 0.5}, "LogMel.power takes 2 (power) or 1 (amplitude); 0.5 came."),
     ],
 )
 def test_a_setting_out_of_range_is_told_by_its_name(changes, text):
     with pytest.raises(SettingError) as caught:
         MEL.but(**changes).build()
+    assert str(caught.value).startswith("LogMel")
     assert str(caught.value).endswith(text)
 
 
@@ -114,6 +163,9 @@ def test_a_waveform_too_short_to_be_mirrored_is_told():
     assert MEL.build()(SOUND[:, :513]).shape == (3, 1, 40, 3)
     with pytest.raises(AudioError, match=r"LogMel takes more than 512 samples \(half of n_fft 1024\).*; 512 came"):
         MEL.build()(SOUND[:, :512])
+    assert MEL.but(center=False).build()(SOUND[:, :1_024]).shape == (3, 1, 40, 1)
+    with pytest.raises(AudioError, match=r"LogMel takes 1024 samples or more .*; 1023 came"):
+        MEL.but(center=False).build()(SOUND[:, :1_023])
 
 
 def test_features_of_report_001_are_two_channels_of_256_bands_and_44_frames():
@@ -129,7 +181,7 @@ def test_features_of_report_001_are_two_channels_of_256_bands_and_44_frames():
     "changes", [{}, {"log": "ln", "floor": 1e-7}, {"log": "db", "mel_scale": "slaney", "mel_norm": "slaney"}]
 )
 def test_equals_its_twin_on_the_device(name, tolerance, changes):
-    spec = Spec(FrontEnd, spectral=MEL.but(**changes), finish=Spec(StandardisedDeltas))
+    spec = Spec(FrontEnd, spectral=MEL.but(**changes), finish=(Spec(StandardisedDeltas),))
     sound = sounds(8_000)[name][None]
     made, twin = spec.build()(sound).numpy(), twin_of(spec.constants())(sound.numpy())
     assert made.shape == twin.shape
@@ -152,6 +204,6 @@ def test_power_of_a_sine_equals_its_twins_to_a_hundred_thousandth_of_the_loudest
 
 
 def test_nothing_in_it_is_trained_or_saved():
-    made = FrontEnd(MEL.build(), StandardisedDeltas())
+    made = FrontEnd(MEL.build(), (StandardisedDeltas(),))
     assert list(made.parameters()) == []
     assert made.state_dict() == {}

@@ -28,7 +28,7 @@ FRONT_END: dict[str, Any] = {
         "log": "log10",
         "floor": 1e-6,
     },
-    "finish": {"class": "StandardisedDeltas", "win_length": 5, "floor": 1e-3},
+    "finish": [{"class": "StandardisedDeltas", "win_length": 5, "floor": 1e-3}],
 }
 
 

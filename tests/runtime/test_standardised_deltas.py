@@ -7,7 +7,7 @@ import pytest
 
 from tinyscene.errors import SettingError
 from tinyscene.runtime import StandardisedDeltas
-from tinyscene.runtime.standardised_deltas import deltas
+from tinyscene.runtime.deltas import deltas
 
 MAPS = np.random.default_rng(0).normal(-4.0, 1.5, (3, 1, 32, 44)).astype(np.float32)
 
@@ -33,6 +33,12 @@ def test_delta_of_a_ramp_is_its_slope(win_length):
 @pytest.mark.parametrize("win_length", [3, 5, 9])
 def test_deltas_equal_torchaudios_formula(win_length):
     assert np.abs(deltas(MAPS, win_length) - torch_deltas(MAPS, win_length)).max() < 1e-6
+
+
+@pytest.mark.parametrize("win_length", [3, 5, 9])
+def test_valid_edges_are_the_frames_that_no_padding_reached(win_length):
+    reach = win_length // 2
+    assert np.array_equal(deltas(MAPS, win_length, "valid"), deltas(MAPS, win_length)[..., reach:-reach])
 
 
 def test_channels_are_the_standardised_map_and_its_standardised_deltas():

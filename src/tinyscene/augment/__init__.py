@@ -1,8 +1,8 @@
 """One augmentation, one file: draw(batch, rng) -> params, apply(batch, params) -> batch.
 
 `draw` takes all chance from the generator it is given; `apply` has none, so a drawn augmentation can be repeated. Each
-class names the places it can act at (the fields of `Augment`), first the one it is made for. An augmentation that learns
-from the training set has `fit(batches)`, which gives the numbers that complete its Spec.
+class names the places it can act at (the fields of `Augment`), first the one it is made for. An augmentation that
+learns from the training set has `fit(batches)`, which gives the numbers that complete its Spec.
 """
 
 from collections.abc import Sequence
@@ -14,18 +14,60 @@ from ..batch import Batch
 from ..lazy import lazy_names
 
 if TYPE_CHECKING:
+    from .add_noise import AddNoise
+    from .aligned_correction import AlignedCorrection
+    from .bin_gains import BinGains
+    from .codec import Codec
+    from .device_difference import DeviceDifference
+    from .device_response import DeviceResponse
+    from .gain import Gain
+    from .hidden import hidden_augmentation
     from .mixup import Mixup
+    from .random_crop import RandomCrop
     from .spec_augment import SpecAugment
+    from .spec_augment_plus_plus import SpecAugmentPlusPlus
     from .spectrum_correction import SpectrumCorrection
+    from .tempo import Tempo
+    from .time_shift import TimeShift
 
-__all__ = ["Augmentation", "Mixup", "SpecAugment", "SpectrumCorrection", "augmented"]
+__all__ = [
+    "AddNoise",
+    "AlignedCorrection",
+    "Augmentation",
+    "BinGains",
+    "Codec",
+    "DeviceDifference",
+    "DeviceResponse",
+    "Gain",
+    "Mixup",
+    "RandomCrop",
+    "SpecAugment",
+    "SpecAugmentPlusPlus",
+    "SpectrumCorrection",
+    "Tempo",
+    "TimeShift",
+    "augmented",
+    "hidden_augmentation",
+]
 
 __getattr__ = lazy_names(
     __name__,
     {
+        "AddNoise": "add_noise",
+        "AlignedCorrection": "aligned_correction",
+        "BinGains": "bin_gains",
+        "Codec": "codec",
+        "DeviceDifference": "device_difference",
+        "DeviceResponse": "device_response",
+        "Gain": "gain",
         "Mixup": "mixup",
+        "RandomCrop": "random_crop",
         "SpecAugment": "spec_augment",
+        "SpecAugmentPlusPlus": "spec_augment_plus_plus",
         "SpectrumCorrection": "spectrum_correction",
+        "Tempo": "tempo",
+        "TimeShift": "time_shift",
+        "hidden_augmentation": "hidden",
     },
 )
 

@@ -21,24 +21,27 @@ class MixupDraw:
 
 
 class Mixup:
-    """Each clip is mixed with another of its batch, features and targets alike.
+    """Each clip is mixed with another of its batch: features, targets and, where there is one, the teacher's logits.
+
+    A mask of clean sound is left to its clip: a mixture has no such mask.
 
     Args:
-        alpha: own share ~ Beta(alpha, alpha), above 0, one draw a clip.
+        alpha: own share ~ Beta(alpha, alpha), above 0; 1 draws it evenly from 0 to 1.
         full_epochs: epochs in which the whole batch is mixed; afterwards only its first half is (Mixup Without
             Hesitation, reference 14 of report 001). None mixes the whole batch for ever.
+        per_batch: one share for all clips of a batch (report 000, section 2.3.1), else one a clip.
     """
 
     places = ("bands", "wave", "spectrum", "features")
 
-    def __init__(self, alpha: float, full_epochs: int | None = None):
-        if alpha <= 0:
+    def __init__(self, alpha: float = 0.4, full_epochs: int | None = None, per_batch: bool = False):
+        if not alpha > 0:
             raise SettingError(f"Mixup.alpha takes a number above 0; {alpha} came.")
-        self.alpha, self.full_epochs = alpha, full_epochs
+        self.alpha, self.full_epochs, self.per_batch = alpha, full_epochs, per_batch
 
     def draw(self, batch: Batch, rng: np.random.Generator) -> MixupDraw:
-        n = len(batch.target)
-        own = rng.beta(self.alpha, self.alpha, n)
+        n = len(batch.x)
+        own = np.full(n, rng.beta(self.alpha, self.alpha)) if self.per_batch else rng.beta(self.alpha, self.alpha, n)
         if self.full_epochs is not None and batch.epoch >= self.full_epochs:
             own[n // 2 :] = 1.0
         return MixupDraw(own, rng.permutation(n))
@@ -46,9 +49,12 @@ class Mixup:
     def apply(self, batch: Batch, params: MixupDraw) -> Batch:
         own = torch.as_tensor(params.own, dtype=batch.x.dtype, device=batch.x.device)
         partner = torch.as_tensor(params.partner, device=batch.x.device)
-        return replace(batch, x=_mixed(batch.x, own, partner), target=_mixed(batch.target, own, partner))
+        teacher = None if batch.teacher is None else _mixed(batch.teacher, own, partner)
+        return replace(
+            batch, x=_mixed(batch.x, own, partner), target=_mixed(batch.target, own, partner), teacher=teacher
+        )
 
 
 def _mixed(x: Tensor, own: Tensor, partner: Tensor) -> Tensor:
-    own = own.view(-1, *[1] * (x.dim() - 1))
+    own = own.to(x.dtype).view(-1, *[1] * (x.dim() - 1))
     return own * x + (1 - own) * x[partner]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 
 from ..batch import Batch
-from ..errors import SettingError
+from ..errors import within
+from .mean_spectra import mean_spectra, rounded
 
 
 @dataclass(frozen=True)
@@ -28,21 +30,26 @@ class SpectrumCorrection:
     Args:
         p: share of the main device's clips that are corrected, 0..1.
         main: the device to correct.
+        curve: the difference, (band,), in the units of the features; learned by `fit`.
     """
 
-    def __init__(self, p: float = 0.5, main: str = "a"):
-        if not 0 <= p <= 1:
-            raise SettingError(f"SpectrumCorrection.p takes 0 to 1; {p} came.")
-        self.p, self.main = p, main
-        self.curve: np.ndarray | None = None
+    places = ("bands",)
 
-    def fit(self, spectra: Mapping[str, np.ndarray]) -> None:
-        """Learn the curve, (band,), from each training device's mean band spectrum. All devices weigh the same."""
-        others = [spectrum for device, spectrum in spectra.items() if device and device != self.main]
-        self.curve = np.mean(others, axis=0) - spectra[self.main] if others and self.main in spectra else None
+    def __init__(self, p: float = 0.5, main: str = "a", curve: tuple[float, ...] | None = None):
+        within("SpectrumCorrection.p", p, 0, 1)
+        self.p, self.main = p, main
+        self.curve = None if curve is None else np.asarray(curve, dtype=np.float64)
+
+    def fit(self, batches: Iterable[Batch]) -> dict[str, Any]:
+        """The curve of the training clips; all devices weigh the same, and all clips of a device."""
+        spectra = mean_spectra(batches)
+        others = [spectrum for device, spectrum in spectra.items() if device != self.main]
+        if not others or self.main not in spectra:
+            return {}
+        return {"curve": rounded(np.mean(others, axis=0) - spectra[self.main])}
 
     def draw(self, batch: Batch, rng: np.random.Generator) -> SpectrumCorrectionDraw:
-        chosen = rng.random(len(batch.target)) < self.p
+        chosen = rng.random(len(batch.x)) < self.p
         if self.curve is None or not batch.device:
             return SpectrumCorrectionDraw(np.zeros_like(chosen))
         return SpectrumCorrectionDraw(chosen & (np.asarray(batch.device) == self.main))

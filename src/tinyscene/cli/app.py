@@ -11,6 +11,7 @@ import typer
 from .. import __version__
 from ..errors import TinysceneError, missing_extra
 from . import data_verbs, model_verbs, run_verbs, system_verbs
+from .augment_verbs import augment
 
 # Modules of each extra; a verb that meets one it cannot import says which extra brings it.
 EXTRAS = {
@@ -41,6 +42,8 @@ def _root(
 for verbs in (model_verbs, run_verbs, system_verbs, data_verbs):
     for verb in verbs.VERBS:
         app.command(name=verb.__name__.rstrip("_").replace("_", "-"))(verb)
+
+app.add_typer(augment, name="augment")
 
 
 def main() -> None:

@@ -194,7 +194,7 @@ def opened(run: Path) -> tuple[Prepared, RunRecord]:
     record = open_run(run)
     own = record.system.startswith("system.py")
     system = load_system(f"{run}/{record.system}" if own else record.system).with_settings(record.settings)
-    return prepare(system, record, progress_bar), record
+    return prepare(system, record, progress_bar, run), record
 
 
 def pairs(option: str, texts: list[str] | None) -> dict[str, str]:

@@ -35,4 +35,4 @@ def _rows(path: str, value: Any) -> Iterator[tuple[str, str]]:
         for key, inner in value.items():
             yield from _rows(f"{path}.{key}", inner)
     else:
-        yield path, ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        yield path, (", ".join(map(str, value)) or "none") if isinstance(value, tuple) else str(value)

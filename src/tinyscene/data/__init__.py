@@ -1,6 +1,6 @@
 """Data sets as tables of clips, their splits, and the feature cache."""
 
-from .band_store import BandStore, cache_folder
+from .clip_store import ClipStore, cache_folder
 from .clips import Crops, EpochSampler, clip_windows, training_loader
 from .dataset import Dataset, make_dataset
 from .open import open_dataset
@@ -9,7 +9,7 @@ from .synthetic import make_synthetic_set
 from .tau import open_tau, parse_name
 
 __all__ = [
-    "BandStore",
+    "ClipStore",
     "Crops",
     "Dataset",
     "EpochSampler",

@@ -1,8 +1,12 @@
-"""Torch data sets over a BandStore: random crops to train on, whole clips as windows to evaluate."""
+"""Torch data sets over a ClipStore: random crops to train on, whole clips as windows to evaluate."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,26 +14,32 @@ import torch
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
+from ..augment import Augmentation, augmented
 from ..batch import Batch
-from .band_store import BandStore
+from ..runtime.windows import fill_window
+from .clip_store import ClipStore
 from .dataset import Dataset
 
 Item = tuple[int, int]  # (epoch, row): all chance of an item follows from it, on any number of workers
 
 # First entry of a seed: numpy pads seeds with zeros, so [seed, epoch] and [seed, epoch, 0] would be the same stream.
-_CROP, _ORDER = 0xC409, 0x04DE4
+_CROP, _ORDER, _WAVE = 0xC409, 0x04DE4, 0x3A7E
 
 
 class Crops(TorchDataset[Batch]):
-    """Training items: crops of one window's frames, drawn anew in each epoch.
+    """Training items: crops of one window's length, drawn anew in each epoch; `wave` augments those of waveforms.
 
     A clip gives as many crops an epoch as windows fit in it, so that an epoch passes over all audio once, however
-    it is cut into files. A crop's centre is drawn among the frames that sound: padded silence teaches nothing.
+    it is cut into files. A crop's centre is drawn where the clip sounds: padded silence teaches nothing.
     """
 
-    def __init__(self, store: BandStore, dataset: Dataset, rows: np.ndarray, seed: int):
-        self.store, self.dataset, self.rows, self.seed = store, dataset, rows, seed
+    def __init__(
+        self, store: ClipStore, dataset: Dataset, rows: np.ndarray, seed: int, wave: Sequence[Augmentation] = ()
+    ):
+        self.store, self.dataset, self.rows, self.seed, self.wave = store, dataset, rows, seed, wave
         self.n_frames, self.silence_level = store.n_frames, store.silence_level
+        # An augmentation that plays faster needs more to play; what is left over is cut off behind it.
+        self.n_drawn = math.ceil(self.n_frames * math.prod(getattr(part, "reach", 1.0) for part in wave))
         self.clips = np.repeat(rows, [max(1, round(store[int(row)].shape[-1] / self.n_frames)) for row in rows])
         self.eye = np.eye(len(dataset.classes), dtype=np.float32)
 
@@ -39,41 +49,56 @@ class Crops(TorchDataset[Batch]):
     def __getitems__(self, items: Sequence[Item]) -> Batch:
         epoch = items[0][0]
         rows = [int(self.clips[i]) for _, i in items]
-        x = np.stack([self._crop(epoch, i) for _, i in items])
+        batch = self._batch(np.stack([self._crop(epoch, i) for _, i in items]), rows, epoch)
+        if self.wave:
+            batch = augmented(batch, self.wave, np.random.default_rng([_WAVE, self.seed, epoch, items[0][1]]))
+        return batch if self.n_drawn == self.n_frames else replace(batch, x=batch.x[..., : self.n_frames])
+
+    def in_order(self) -> Iterator[Batch]:
+        """Every training clip once, nothing drawn: a batch a clip, of the whole windows that fit in it.
+
+        It is what parts that learn from the training set are shown. Clips of one segment follow each other.
+        """
+        for row in map(int, sorted(self.rows, key=lambda row: self.dataset.segment[row])):
+            clip = self.store[row]
+            clip = clip if self.store.cut == "waveform" else clip[0]
+            starts = range(0, max(1, clip.shape[-1] - self.n_frames + 1), self.n_frames)
+            pieces = np.stack([clip[..., start : start + self.n_frames] for start in starts])
+            yield self._batch(pieces, [row] * len(pieces), epoch=0)
+
+    def _batch(self, x: np.ndarray, rows: list[int], epoch: int) -> Batch:
         return Batch(
             x=torch.from_numpy(x),
             target=torch.from_numpy(self.eye[self.dataset.target[rows]]),
             device=tuple(self.dataset.device[rows]),
             city=tuple(self.dataset.city[rows]),
             file=tuple(self.dataset.files[rows]),
+            segment=tuple(self.dataset.segment[rows]),
             epoch=epoch,
+            sample_rate_hz=self.store.sample_rate_hz,
         )
 
     def _crop(self, epoch: int, item: int) -> np.ndarray:
-        bands = self.store[int(self.clips[item])][0]
-        spare = bands.shape[-1] - self.n_frames
+        """(channel, band, n_frames), or (n_drawn,) of a waveform."""
+        clip = self.store[int(self.clips[item])]
+        if self.store.cut == "waveform":
+            clip = fill_window(clip, self.n_drawn)
+            heard = np.abs(clip) > self.silence_level
+        else:
+            clip = clip[0]
+            heard = clip.max(axis=(0, 1)) > self.silence_level
+        spare = clip.shape[-1] - self.n_drawn
         if spare <= 0:
-            return np.ascontiguousarray(bands)
+            return np.ascontiguousarray(clip)
         rng = np.random.default_rng([_CROP, self.seed, epoch, item])
-        heard = bands.max(axis=(0, 1)) > self.silence_level
-        middle = self.n_frames // 2
+        middle = self.n_drawn // 2
         starts = np.flatnonzero(heard[middle : middle + spare + 1])
         if len(starts):
             start = int(rng.choice(starts))
         else:  # the sound lies at the clip's ends, nearer to them than half a window; or there is none
             centre = rng.choice(np.flatnonzero(heard)) if heard.any() else rng.integers(len(heard))
             start = int(np.clip(centre - middle, 0, spare))
-        return np.ascontiguousarray(bands[..., start : start + self.n_frames])
-
-    def mean_spectra(self) -> Mapping[str, np.ndarray]:
-        """Mean band spectrum, (band,), of each device's training clips: what spectrum correction learns from."""
-        sums: dict[str, np.ndarray] = {}
-        counts: dict[str, int] = {}
-        for row in self.rows:
-            device = str(self.dataset.device[row])
-            sums[device] = sums.get(device, 0.0) + self.store[int(row)][0].mean((0, 2), dtype=np.float64)
-            counts[device] = counts.get(device, 0) + 1
-        return {device: total / counts[device] for device, total in sums.items()}
+        return np.ascontiguousarray(clip[..., start : start + self.n_drawn])
 
 
 class EpochSampler(Sampler[Item]):
@@ -97,14 +122,31 @@ class EpochSampler(Sampler[Item]):
         return ((self.epoch, int(i)) for i in own)
 
 
-def training_loader(crops: Crops, batch_size: int, rank: int = 0, ranks: int = 1) -> DataLoader[Batch]:
-    """Batches of `batch_size` crops; a batch of one clip at the end is left out, batch norm cannot use it."""
+def training_loader(
+    crops: Crops, batch_size: int, rank: int = 0, ranks: int = 1, workers: int | None = None
+) -> DataLoader[Batch]:
+    """Batches of `batch_size` crops; a batch of one clip at the end is left out, batch norm cannot use it.
+
+    `workers` are processes beside the trainer, by default as many as there are cores where waveforms are augmented, and
+    none elsewhere: reading features costs less than sending them.
+    """
     sampler = EpochSampler(len(crops), crops.seed, rank, ranks)
     lonely = len(sampler) % batch_size == 1 and len(sampler) > 1
-    return DataLoader(crops, batch_size, sampler=sampler, collate_fn=_as_is, drop_last=lonely)
+    if workers is None:  # a worker that is not forked would be sent the whole store
+        workers = (os.cpu_count() or 1) if crops.wave and "fork" in multiprocessing.get_all_start_methods() else 0
+    return DataLoader(
+        crops,
+        batch_size,
+        sampler=sampler,
+        collate_fn=_as_is,
+        drop_last=lonely,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        multiprocessing_context="fork" if workers else None,
+    )
 
 
-def clip_windows(store: BandStore, rows: np.ndarray, limit: int = 128) -> Iterator[tuple[torch.Tensor, np.ndarray]]:
+def clip_windows(store: ClipStore, rows: np.ndarray, limit: int = 128) -> Iterator[tuple[torch.Tensor, np.ndarray]]:
     """(windows (n, channel, band, frame), position of each window's clip in `rows`), at most about `limit` at once."""
     held: list[np.ndarray] = []
     owners: list[int] = []

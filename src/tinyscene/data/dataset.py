@@ -17,7 +17,8 @@ class Dataset:
     """One row a clip; columns are arrays of equal length, '' where a data set says nothing.
 
     `files` are paths relative to `root`, in the list's order. `target` indexes `classes`. `recording` tells which
-    clips come from one recording or location: such clips are never parted by a split.
+    clips come from one recording or location: such clips are never parted by a split. `segment` is equal for clips of
+    the same moment, recorded by several devices.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Dataset:
     device: np.ndarray
     city: np.ndarray
     recording: np.ndarray
+    segment: np.ndarray
     synthetic: bool = False
     notes: tuple[str, ...] = ()
 
@@ -41,7 +43,7 @@ class Dataset:
 
     def take(self, index: np.ndarray) -> Dataset:
         """The rows at `index`, in that order."""
-        columns = ("files", "target", "fold", "device", "city", "recording")
+        columns = ("files", "target", "fold", "device", "city", "recording", "segment")
         return replace(self, **{name: getattr(self, name)[index] for name in columns})
 
     def paths(self) -> list[Path]:
@@ -58,6 +60,7 @@ def make_dataset(
     device: Sequence[str] | None = None,
     city: Sequence[str] | None = None,
     recording: Sequence[str] | None = None,
+    segment: Sequence[str] | None = None,
     synthetic: bool = False,
     notes: tuple[str, ...] = (),
 ) -> Dataset:
@@ -90,6 +93,7 @@ def make_dataset(
         device=np.asarray(device or blank, dtype=object),
         city=np.asarray(city or blank, dtype=object),
         recording=np.asarray([own or file for own, file in zip(recording or blank, files, strict=True)], dtype=object),
+        segment=np.asarray(segment or blank, dtype=object),
         synthetic=synthetic,
         notes=notes,
     )

@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 import scipy.fft
-from scipy.signal import firwin2, lfilter
+from scipy.signal import firwin2, lfilter, oaconvolve
 
 SAMPLE_RATE_HZ = 44100
 CLIP_SAMPLES = SAMPLE_RATE_HZ
@@ -129,3 +129,10 @@ def record(scene: np.ndarray, device: str, rng: np.random.Generator) -> np.ndarr
     wave = _compress(filtered * np.float32(10 ** (d.gain_db / 20)), d.threshold_db, d.ratio)
     wave = wave + rng.standard_normal(CLIP_SAMPLES, dtype=np.float32) * np.float32(10 ** (d.noise_db / 20))
     return wave * np.float32(min(1.0, PEAK / float(np.max(np.abs(wave)))))
+
+
+def coloured(waveform: np.ndarray, sample_rate_hz: int, device: str) -> np.ndarray:
+    """(time,) float32 at any rate -> the same through the device's response alone, without delay."""
+    freq_hz = np.linspace(0.0, sample_rate_hz / 2, 1025)
+    taps = firwin2(N_TAPS, freq_hz, 10 ** (response_db(device, freq_hz) / 20), fs=sample_rate_hz)
+    return oaconvolve(waveform, taps, mode="same").astype(np.float32)

@@ -68,5 +68,6 @@ def open_tau(folder: Path) -> Dataset:
         device=[name.device for name in names],
         city=[name.city for name in names],
         recording=[f"{name.scene}-{name.city}-{name.location}" for name in names],
+        segment=[PurePosixPath(file).stem.rpartition("-")[0] for file in files],
         synthetic=(folder / "synthetic.json").is_file(),
     )

@@ -11,8 +11,17 @@ if TYPE_CHECKING:
     from .metrics import measure
     from .predictions import Predictions
     from .report import write_report
+    from .spectrogram_picture import draw_spectrograms
 
-__all__ = ["Predictions", "check_limits", "count_complexity", "count_onnx", "measure", "write_report"]
+__all__ = [
+    "Predictions",
+    "check_limits",
+    "count_complexity",
+    "count_onnx",
+    "draw_spectrograms",
+    "measure",
+    "write_report",
+]
 
 __getattr__ = lazy_names(
     __name__,
@@ -21,6 +30,7 @@ __getattr__ = lazy_names(
         "check_limits": "limits",
         "count_complexity": "complexity",
         "count_onnx": "complexity_onnx",
+        "draw_spectrograms": "spectrogram_picture",
         "measure": "metrics",
         "write_report": "report",
     },

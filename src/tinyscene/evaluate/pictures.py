@@ -28,7 +28,7 @@ def draw_confusion(labels: Sequence[str], matrix: Sequence[Sequence[int]], dark:
     share = 100 * count / np.maximum(count.sum(axis=1, keepdims=True), 1)
     n = len(labels)
     side = min(4.2 + 0.36 * n, 14.0)
-    figure, ink, paper = _figure(side + 0.6, side, dark)
+    figure, ink, paper = new_figure(side + 0.6, side, dark)
     axes = figure.add_subplot()
     colours = LinearSegmentedColormap.from_list("share", ["#1b2230", "#5fb8d8"] if dark else ["#f4f7fa", "#0b5c80"])
     image = axes.imshow(share, cmap=colours, vmin=0, vmax=100)
@@ -63,7 +63,7 @@ def draw_confusion(labels: Sequence[str], matrix: Sequence[Sequence[int]], dark:
         bar = figure.colorbar(image, ax=axes, fraction=0.03, pad=0.02)
         bar.set_label("% of the true class", color=ink)
         bar.ax.tick_params(colors=ink, length=0)
-    return _png(figure)
+    return png_bytes(figure)
 
 
 def draw_curves(journal: Mapping[str, Sequence[Mapping[str, Any]]], dark: bool = False) -> bytes:
@@ -73,7 +73,7 @@ def draw_curves(journal: Mapping[str, Sequence[Mapping[str, Any]]], dark: bool =
     may lack a figure (None or absent), the line then passes it over.
     """
     stages = [(stage, entries) for stage, entries in journal.items() if entries]
-    figure, ink, _ = _figure(9.2, 0.5 + 2.7 * max(1, len(stages)), dark)
+    figure, ink, _ = new_figure(9.2, 0.5 + 2.7 * max(1, len(stages)), dark)
     train, validation = ("#9aa7b5", "#5fb8d8") if dark else ("#8793a0", "#0b6a94")
     grid = figure.subplots(max(1, len(stages)), 2, squeeze=False, gridspec_kw={"hspace": 0.32, "wspace": 0.2})
     for (left, right), (stage, entries) in zip(grid, stages, strict=False):
@@ -92,7 +92,7 @@ def draw_curves(journal: Mapping[str, Sequence[Mapping[str, Any]]], dark: bool =
         right.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g} %")
     for axes in grid[-1]:
         axes.set_xlabel("epoch", color=ink, fontsize=9)
-    return _png(figure)
+    return png_bytes(figure)
 
 
 def _lines(axes: Axes, entries: Sequence[Mapping[str, Any]], wanted: Sequence[tuple[str, str, str]]) -> None:
@@ -103,7 +103,7 @@ def _lines(axes: Axes, entries: Sequence[Mapping[str, Any]], wanted: Sequence[tu
             axes.plot(x, y, color=colour, label=label, linewidth=1.8, marker="o" if len(points) < 3 else "")
 
 
-def _figure(width: float, height: float, dark: bool) -> tuple[Figure, str, str]:
+def new_figure(width: float, height: float, dark: bool) -> tuple[Figure, str, str]:
     """A figure of its own (inches), outside pyplot's global state; with it the colours of its text and its page."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -114,7 +114,8 @@ def _figure(width: float, height: float, dark: bool) -> tuple[Figure, str, str]:
     return figure, ink, paper
 
 
-def _png(figure: Figure) -> bytes:
+def png_bytes(figure: Figure) -> bytes:
+    """The figure as a PNG file, cut to what is drawn."""
     stream = io.BytesIO()
     with warnings.catch_warnings():
         # a class name in a script the font lacks draws as boxes; the tables beside the picture have it in full

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..dsp import deltas
+from ..dsp.standardising import standardised
 from ..errors import SettingError
 
 
@@ -27,11 +28,6 @@ class StandardisedDeltas(nn.Module):
         self.win_length, self.floor = win_length, floor
 
     def forward(self, bands: Tensor) -> Tensor:
-        level = self._standardised(bands)
-        return torch.cat([level, self._standardised(deltas(level, self.win_length))], dim=1)
-
-    def _standardised(self, x: Tensor) -> Tensor:
-        centred = x - x.mean((1, 2, 3), keepdim=True)
-        centred = centred - centred.mean((1, 2, 3), keepdim=True)  # all that is left of a constant map is rounding
-        variance = centred.square().mean((1, 2, 3), keepdim=True)
-        return centred / variance.clamp(min=self.floor**2).sqrt()  # clamped first: the root of 0 has no gradient
+        level = standardised(bands, (1, 2, 3), self.floor)
+        slope = standardised(deltas(level, self.win_length), (1, 2, 3), self.floor)
+        return torch.cat([level, slope], dim=1)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from ..lazy import lazy_names
 
 if TYPE_CHECKING:
+    from .demonstration import demonstrate
     from .evaluating import claims_table, evaluate_run
     from .exporting import export_run, stage_complexity
     from .preparing import Prepared, prepare
@@ -16,6 +17,7 @@ __all__ = [
     "RunRecord",
     "circumstances",
     "claims_table",
+    "demonstrate",
     "evaluate_run",
     "export_run",
     "finished_stages",
@@ -33,6 +35,7 @@ __getattr__ = lazy_names(
         "RunRecord": "run_folder",
         "circumstances": "run_folder",
         "claims_table": "evaluating",
+        "demonstrate": "demonstration",
         "evaluate_run": "evaluating",
         "export_run": "exporting",
         "finished_stages": "stages",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,11 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..data import BandStore, Crops, Dataset, Split, fold_split, inner_validation, open_dataset, share_split
+from ..augment import Augmentation
+from ..data import ClipStore, Crops, Dataset, Split, fold_split, inner_validation, open_dataset, share_split
 from ..errors import DataError, SettingError
 from ..frontends import FrontEnd
 from ..system import System
 from ..train import Decision, Job, group_membership
+from .learning import completed, learn, learners, load_learned, save_learned
 from .run_folder import RunRecord
 
 # Opens a progress display titled as told; what it gives is called with (done, all).
@@ -65,41 +67,72 @@ class Prepared:
             SettingError: naming the field.
         """
         self.network().eval()(self.example())
-        for spec in (*self.system.recipe, *self.system.augment.bands, *self.system.augment.features):
+        for spec in self.system.recipe:
             spec.build()
+        self.augmentations()
 
     def example(self) -> Tensor:
         """Two windows of finished features, to trace and to count on."""
         with torch.no_grad():
             return self.front_end(torch.zeros(2, self.system.window_samples))
 
-    def store(self, rows: np.ndarray, cut: str, hop_s: float | None = None) -> BandStore:
-        """Band features of `rows`, from the cache or computed now."""
-        what = "features of training clips" if cut == "whole" else "features of windows"
-        with self.progress(what) as report:
-            return BandStore(self.system, self.dataset.take(rows), cut, hop_s, progress=report)
+    def augmentations(self) -> dict[str, list[Augmentation]]:
+        """Every augmentation, built, by its place.
 
-    def job(self, validation_share: float, resume: bool, accelerator: str, precision: str, tensorboard: bool) -> Job:
-        """The training data of a stage, made ready: crops, held-out windows, augmentations that have learned."""
+        Raises:
+            SettingError: a number out of range, or an augmentation at a place it cannot act on.
+        """
+        augment = self.system.augment
+        built = {place.name: [spec.build() for spec in getattr(augment, place.name)] for place in fields(augment)}
+        for place, parts in built.items():
+            for part in parts:
+                if place not in part.places:
+                    raise SettingError(
+                        f"{self.system.name}: augment.{place} has {type(part).__name__}, which takes the place "
+                        f"{' or '.join(part.places)}."
+                    )
+        if built["spectrum"]:
+            self.front_end.spectrum(torch.zeros(1, self.system.window_samples))
+        return built
+
+    def learned(self, folder: Path) -> Prepared:
+        """The same with what its parts learned from the training clips of the first stage, kept in the run's folder."""
+        numbers = load_learned(folder)
+        if not numbers and learners(self.system):
+            share = self.system.recipe[0].build().validation_share
+            numbers = learn(self.system, lambda cut: self.crops(share, cut)[0])
+            save_learned(folder, numbers)
+        return replace(self, system=completed(self.system, numbers))
+
+    def store(self, rows: np.ndarray, cut: str, hop_s: float | None = None) -> ClipStore:
+        """Band features of `rows`, from the cache or computed now."""
+        what = {"waveform": "training clips", "whole": "features of training clips", "windows": "features of windows"}[
+            cut
+        ]
+        with self.progress(what) as report:
+            return ClipStore(self.system, self.dataset.take(rows), cut, hop_s, progress=report)
+
+    def crops(
+        self, validation_share: float, cut: str, wave: Sequence[Augmentation] = ()
+    ) -> tuple[Crops, np.ndarray, ClipStore]:
+        """The training clips less those held out; the rows held out; the store of both, rows of the training split."""
         fit_rows, validation = inner_validation(self.dataset, self.split.train, validation_share, self.seed)
         # One store for all training clips, whoever is held out: stages with other shares find it again.
-        store = self.store(self.split.train, "whole")
-        own = self.dataset.take(self.split.train)
+        store = self.store(self.split.train, cut)
         position = {int(row): i for i, row in enumerate(self.split.train)}
-        held_out = np.asarray([position[int(row)] for row in validation], dtype=np.int64)
-        crops = Crops(store, own, np.asarray([position[int(row)] for row in fit_rows]), self.seed)
-        augment = self.system.augment
-        bands = [spec.build() for spec in augment.bands]
-        features = [spec.build() for spec in augment.features]
-        learning = [part for part in (*bands, *features) if hasattr(part, "fit")]
-        if learning:
-            spectra = crops.mean_spectra()
-            for part in learning:
-                part.fit(spectra)
+        own, held_out = (
+            np.asarray([position[int(row)] for row in rows], dtype=np.int64) for rows in (fit_rows, validation)
+        )
+        return Crops(store, self.dataset.take(self.split.train), own, self.seed, wave), held_out, store
+
+    def job(self, validation_share: float, resume: bool, accelerator: str, precision: str, tensorboard: bool) -> Job:
+        """The training data of a stage, made ready: crops, held-out windows, augmentations."""
+        augment = self.augmentations()
+        cut = "waveform" if augment["wave"] or augment["spectrum"] else "whole"
+        crops, held_out, store = self.crops(validation_share, cut, augment["wave"])
         return Job(
-            finish=self.front_end.finish,
-            bands_augment=bands,
-            features_augment=features,
+            front_end=self.front_end,
+            augment=augment,
             crops=crops,
             windows=self.store(self.split.train, "windows") if len(held_out) else store,
             validation=held_out,
@@ -114,8 +147,8 @@ class Prepared:
         )
 
 
-def prepare(system: System, record: RunRecord, progress: Progress) -> Prepared:
-    """Open the run's data and split it as the run says.
+def prepare(system: System, record: RunRecord, progress: Progress, folder: Path | None = None) -> Prepared:
+    """Open the run's data and split it as the run says; `folder` is the run's, if it has learned numbers already.
 
     Raises:
         DataError: the data are not there, cannot be split so, or have other classes than the run was trained on.
@@ -134,6 +167,8 @@ def prepare(system: System, record: RunRecord, progress: Progress) -> Prepared:
             f"{record.data} has the classes {', '.join(dataset.classes)} now; the run was trained on "
             f"{', '.join(record.classes)}."
         )
+    if folder is not None:
+        system = completed(system, load_learned(folder))
     return Prepared(system, dataset, _split(dataset, record), record.seed, progress)
 
 

@@ -37,6 +37,7 @@ def run_stages(
     if not wanted:
         kind = "compressing" if compress else "training"
         raise SettingError(f"the recipe of {prepared.system.name} has no {kind} stage; add one to the system file.")
+    prepared = prepared.learned(folder)
     network = restore_float(prepared, folder) if compress else prepared.network()
     for stage in wanted:
         own = folder / stage.name

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..errors import SettingError
+from ..errors import SettingError, unknown
+
+SCALES = ("htk", "slaney")
 
 
 def hz_to_mel(f_hz: np.ndarray | float, scale: str) -> np.ndarray:
@@ -36,21 +38,23 @@ def mel_filterbank(
     f_max: float,
     mel_scale: str = "htk",
     mel_norm: str | None = None,
+    owner: str = "mel_filterbank",
 ) -> np.ndarray:
     """Triangular filters, (n_mels, 1 + n_fft // 2) float64, for a power spectrum.
 
     Corners are equally spaced in mel from f_min to f_max. `mel_norm` "slaney" divides each filter by half its
-    width in Hz, so that all have the same area; None leaves their peaks at 1.
+    width in Hz, so that all have the same area; None leaves their peaks at 1. `owner` is whose settings they are.
+
+    Raises:
+        SettingError: naming the field that is out of range.
     """
-    if not 0 <= f_min < f_max <= sample_rate_hz / 2:
-        raise SettingError(
-            f"f_min and f_max take 0 <= f_min < f_max <= {sample_rate_hz / 2:g} Hz (half of sample_rate_hz); "
-            f"f_min {f_min:g} and f_max {f_max:g} came."
-        )
+    check_edges(owner, sample_rate_hz, f_min, f_max)
     if not 1 <= n_mels <= n_fft // 2:
-        raise SettingError(f"n_mels takes 1 to {n_fft // 2} (half of n_fft {n_fft}); {n_mels} came.")
+        raise SettingError(f"{owner}.n_mels takes 1 to {n_fft // 2} (half of n_fft {n_fft}); {n_mels} came.")
+    if mel_scale not in SCALES:
+        raise unknown(owner, "mel_scale", mel_scale, SCALES)
     if mel_norm not in (None, "slaney"):
-        raise SettingError(f"mel_norm takes 'slaney' or None; '{mel_norm}' came.")
+        raise SettingError(f"{owner}.mel_norm takes 'slaney' or None; '{mel_norm}' came.")
     bins_hz = np.linspace(0.0, sample_rate_hz / 2, 1 + n_fft // 2)
     mels = np.linspace(hz_to_mel(f_min, mel_scale), hz_to_mel(f_max, mel_scale), n_mels + 2)
     corners_hz = mel_to_hz(mels, mel_scale)
@@ -59,3 +63,16 @@ def mel_filterbank(
     falling = (high - bins_hz) / (high - centre)
     bank = np.maximum(0.0, np.minimum(rising, falling))
     return bank * (2.0 / (high - low)) if mel_norm == "slaney" else bank
+
+
+def check_edges(owner: str, sample_rate_hz: int, f_min: float, f_max: float) -> None:
+    """SettingError unless 0 <= f_min < f_max <= half of a sample rate above 0."""
+    if not sample_rate_hz > 0:
+        raise SettingError(f"{owner}.sample_rate_hz takes a rate above 0 Hz; {sample_rate_hz} came.")
+    if not 0 < f_max <= sample_rate_hz / 2:
+        raise SettingError(
+            f"{owner}.f_max takes a frequency above 0 up to {sample_rate_hz / 2:g} Hz (half of sample_rate_hz); "
+            f"{f_max:g} came."
+        )
+    if not 0 <= f_min < f_max:
+        raise SettingError(f"{owner}.f_min takes 0 Hz up to below f_max ({f_max:g} Hz); {f_min:g} came.")

@@ -9,14 +9,36 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError
+from .crop import Crop
+from .doubled import Doubled
+from .fitted_standardisation import FittedStandardisation
+from .gammatone_bank import GammatoneBank
+from .gammatone_spectrogram import GammatoneSpectrogram
 from .log_mel import LogMel
+from .pre_emphasis import PreEmphasis
+from .stacked_deltas import Deltas
+from .standardised_bands import StandardisedBands
+from .standardised_clip import StandardisedClip
 from .standardised_deltas import StandardisedDeltas
 
 Stage = Callable[[np.ndarray], np.ndarray]
 
-WAVEFORM: dict[str, Callable[..., Stage]] = {part.__name__: part for part in ()}
-SPECTRAL = {part.__name__: part for part in (LogMel,)}
-FINISH = {part.__name__: part for part in (StandardisedDeltas,)}
+WAVEFORM: dict[str, Callable[..., Stage]] = {part.__name__: part for part in (PreEmphasis,)}
+SPECTRAL: dict[str, Callable[..., Stage]] = {
+    part.__name__: part for part in (GammatoneBank, GammatoneSpectrogram, LogMel)
+}
+FINISH: dict[str, Callable[..., Stage]] = {
+    part.__name__: part
+    for part in (
+        Crop,
+        Deltas,
+        Doubled,
+        FittedStandardisation,
+        StandardisedBands,
+        StandardisedClip,
+        StandardisedDeltas,
+    )
+}
 
 
 def front_end(constants: Mapping[str, Any], quick_start: bool = False) -> Stage:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import SettingError
+from .deltas import deltas
+from .standardising import standardised
 
 
 class StandardisedDeltas:
@@ -26,30 +28,5 @@ class StandardisedDeltas:
     def __call__(self, features: np.ndarray) -> np.ndarray:
         if features.ndim != 4 or features.shape[1] != 1:
             raise SettingError(f"StandardisedDeltas takes maps (batch, 1, band, frame); {features.shape} came.")
-        level = _standardised(features.astype(np.float32, copy=False), self.floor)
-        return np.concatenate([level, _standardised(deltas(level, self.win_length), self.floor)], axis=1)
-
-
-def deltas(x: np.ndarray, win_length: int = 5) -> np.ndarray:
-    """(..., frame) -> (..., frame): the slope of the line fitted to the win_length frames around each."""
-    reach = (win_length - 1) // 2
-    n_frames = x.shape[-1]
-    edges = [(0, 0)] * (x.ndim - 1) + [(reach, reach)]
-    padded = np.pad(x, edges, mode="edge")
-    total = np.zeros_like(x)
-    for k in range(1, reach + 1):
-        ahead, behind = padded[..., reach + k :][..., :n_frames], padded[..., reach - k :][..., :n_frames]
-        total += x.dtype.type(k) * (ahead - behind)
-    return total / x.dtype.type(2 * sum(k * k for k in range(1, reach + 1)))
-
-
-def _standardised(x: np.ndarray, floor: float) -> np.ndarray:
-    """(batch, ...) -> each item with mean 0 and std 1. The sums run in float64: a map's mean is far from 0."""
-    axes = tuple(range(1, x.ndim))
-    mean = x.mean(axis=axes, keepdims=True, dtype=np.float64)
-    centred = x - mean.astype(np.float32)
-    # What rounding the mean to float32 left in `centred` is taken out again: std is about the true mean.
-    rest = mean - mean.astype(np.float32)
-    variance = np.square(centred).mean(axis=axes, keepdims=True, dtype=np.float64) - rest**2
-    std = np.maximum(np.sqrt(np.maximum(variance, 0.0)), floor)
-    return (centred - rest.astype(np.float32)) / std.astype(np.float32)
+        level = standardised(features, (1, 2, 3), self.floor)
+        return np.concatenate([level, standardised(deltas(level, self.win_length), (1, 2, 3), self.floor)], axis=1)

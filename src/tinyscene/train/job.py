@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,23 +10,24 @@ import torch
 from torch import Tensor, nn
 
 from ..augment import Augmentation
-from ..data import BandStore, Crops, clip_windows
+from ..data import ClipStore, Crops, clip_windows
+from ..frontends import FrontEnd
 
 
 @dataclass(frozen=True)
 class Job:
     """One run's data, made ready, and its settings.
 
-    `crops` are the training clips, `validation` rows of `windows` that were held out of them (by recording);
-    `membership` is the (class, group) matrix where the data set's classes have groups; `example` two windows of
-    finished features, to trace a network on.
+    `augment` holds the augmentations by the place they act on; those of the waveform are the crops' own. `crops` are
+    the training clips, `validation` rows of `windows` that were held out of them (by recording); `membership` is the
+    (class, group) matrix where the data set's classes have groups; `example` two windows of finished features, to
+    trace a network on.
     """
 
-    finish: nn.Module
-    bands_augment: Sequence[Augmentation]
-    features_augment: Sequence[Augmentation]
+    front_end: FrontEnd
+    augment: Mapping[str, Sequence[Augmentation]]
     crops: Crops
-    windows: BandStore
+    windows: ClipStore
     validation: np.ndarray
     decide: nn.Module
     membership: Tensor | None
@@ -40,7 +41,7 @@ class Job:
 
 @torch.inference_mode()
 def predict(
-    network: Callable[[Tensor], Tensor], job_finish: nn.Module, decide: nn.Module, store: BandStore, rows: np.ndarray
+    network: Callable[[Tensor], Tensor], job_finish: nn.Module, decide: nn.Module, store: ClipStore, rows: np.ndarray
 ) -> np.ndarray:
     """Probabilities (clip, class) float64: the mean over each clip's windows, as the device decides."""
     device = next((p.device for p in getattr(network, "parameters", lambda: iter(()))()), torch.device("cpu"))

@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
-from ..augment import augmented
+from ..augment import augmented, hidden_augmentation
 from ..batch import Batch
 from ..errors import TinysceneError
 from ..spec import Spec
@@ -41,7 +41,7 @@ class SceneModule(pl.LightningModule):
     ):
         super().__init__()
         self.automatic_optimization = False  # the gradients of several tasks are made by a part of their own
-        self.network, self.objective, self.finish = network, objective, job.finish
+        self.network, self.objective, self.front_end = network, objective, job.front_end
         self.job, self.gradients, self.optimizer_spec = job, gradients, optimizer
         self.schedule, self.epochs = schedule, epochs
         self.row: dict[str, Any] = {}  # the journal's line of the last whole epoch
@@ -51,7 +51,8 @@ class SceneModule(pl.LightningModule):
         return self.optimizer_spec.build(params=self.network.parameters())
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
-        return replace(batch, x=batch.x.to(device), target=batch.target.to(device))
+        tensors = {key: value.to(device) for key, value in vars(batch).items() if isinstance(value, Tensor)}
+        return replace(batch, **tensors)
 
     def on_train_epoch_start(self) -> None:
         epoch = self.current_epoch
@@ -65,10 +66,9 @@ class SceneModule(pl.LightningModule):
         rng = np.random.default_rng(chance)
         torch.manual_seed(int(chance.generate_state(1)[0]))  # dropout; the loader has drawn from torch's stream too
         with torch.no_grad():
-            batch = augmented(batch, self.job.bands_augment, rng)
-            batch = replace(batch, x=self.finish(batch.x))
-            batch = augmented(batch, self.job.features_augment, rng)
-        logits = self.network(batch.x.contiguous(memory_format=torch.channels_last)).float()
+            batch = self._features(batch, rng)
+        with hidden_augmentation(self.network, self.job.augment["hidden"], batch, rng):
+            logits = self.network(batch.x.contiguous(memory_format=torch.channels_last)).float()
         losses = self.objective(logits, batch.target)
         optimizer = self.optimizers()
         assert isinstance(optimizer, LightningOptimizer)
@@ -79,6 +79,17 @@ class SceneModule(pl.LightningModule):
         self._loss += float(sum(loss.detach() for loss in losses))
         self._right += float((logits[:, :n_classes].argmax(1) == batch.target.argmax(1)).sum())
         self._seen += len(logits)
+
+    def _features(self, batch: Batch, rng: np.random.Generator) -> Batch:
+        """The way of the data, from what the crops are to what the network takes."""
+        augment, front_end = self.job.augment, self.front_end
+        if augment["spectrum"]:
+            batch = augmented(replace(batch, x=front_end.spectrum(batch.x)), augment["spectrum"], rng)
+            batch = replace(batch, x=front_end.spectral.bands(batch.x))  # type: ignore[operator]
+        elif batch.x.dim() == 2:
+            batch = replace(batch, x=front_end.bands(batch.x))
+        batch = augmented(batch, augment["bands"], rng)
+        return augmented(replace(batch, x=front_end.finish(batch.x)), augment["features"], rng)
 
     @property
     def running(self) -> tuple[float, float]:
@@ -104,7 +115,7 @@ class SceneModule(pl.LightningModule):
     def _validate(self) -> dict[str, float]:
         rows = self.job.validation
         decide = self.job.decide.to(self.device)
-        probabilities = predict(self.network, self.finish, decide, self.job.windows, rows)
+        probabilities = predict(self.network, self.front_end.finish, decide, self.job.windows, rows)
         target = self.job.crops.dataset.target[rows]
         chosen = np.clip(probabilities[np.arange(len(rows)), target], 1e-15, 1.0)
         return {

@@ -1,4 +1,4 @@
-"""BandStore: un-normalised band features of many clips, computed once, kept on disk."""
+"""ClipStore: many clips as waveforms or as band features, computed once, kept on disk."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from .. import __version__
 from ..audio import read_audio, resample
 from ..errors import AudioError, DataError, OutputError
 from ..files import write_whole
+from ..frontends import FrontEnd
 from ..runtime.windows import SILENCE_RANGE, cut_windows, fill_window, sounding
 from ..system import System
 from .dataset import Dataset
@@ -31,13 +32,13 @@ def cache_folder() -> Path:
     return Path(os.environ.get("TINYSCENE_CACHE") or Path(user) / "tinyscene")
 
 
-class BandStore:
-    """Band features of each clip of a data set as a memory-mapped array.
+class ClipStore:
+    """Each clip of a data set as a memory-mapped array.
 
-    Two cuts: "whole" gives one map of the whole clip, (1, channel, band, frame), from which training crops at
+    Three cuts: "waveform" gives the clip itself, (time,), as augmentations of the waveform need it; "whole" gives one
+    map of un-normalised band features of the whole clip, (1, channel, band, frame), from which training crops at
     random; "windows" gives (window, channel, band, frame), each sounding window from its own samples, as the device
-    sees it.
-    The folder's name is a hash of all that made it: files, sizes, times, front end, rate, cut.
+    sees it. The folder's name is a hash of all that made it: files, sizes, times, front end, rate, cut.
     """
 
     def __init__(
@@ -49,11 +50,12 @@ class BandStore:
         workers: int | None = None,
         progress: Callable[[int, int], None] | None = None,
     ):
-        self._task, self._window, self._cut = system.task, system.window_samples, cut
+        self._task, self._window, self.cut = system.task, system.window_samples, cut
         self._hop = None if hop_s is None else round(hop_s * system.task.sample_rate_hz)
-        self._spectral = system.frontend.numbers["spectral"].build().eval()
+        self._front_end: FrontEnd = system.frontend.build().eval()
         self._paths = dataset.paths()
-        self.folder = cache_folder() / self._key(system.frontend.numbers["spectral"].plain())
+        made_by = {} if cut == "waveform" else system.frontend.but(finish=()).plain()
+        self.folder = cache_folder() / self._key(made_by)
         self._fill(workers or os.cpu_count() or 1, progress)
         try:
             self._shards = [np.load(self._shard(i), mmap_mode="r") for i in range(self._n_shards)]
@@ -66,43 +68,52 @@ class BandStore:
         return len(self._paths)
 
     def __getitem__(self, i: int) -> np.ndarray:
-        """Band features of clip i, float32."""
+        """Clip i as the cut says, float32."""
         shard, row = divmod(i, CLIPS_PER_SHARD)
         ends = self._ends[shard]
         start = 0 if row == 0 else int(ends[row - 1])
         stored = self._shards[shard][start : int(ends[row])]
-        if self._cut == "windows":
+        if self.cut != "whole":
             return stored
         return np.moveaxis(stored, 0, -1)[None]  # stored frame by frame, so that a crop is one run of bytes
 
     @property
+    def sample_rate_hz(self) -> int:
+        """Rate of the waveforms."""
+        return self._task.sample_rate_hz
+
+    @property
     def n_frames(self) -> int:
-        """Frames of one decision window."""
+        """Frames of one decision window; samples where the clips are waveforms."""
+        if self.cut == "waveform":
+            return self._window
         with torch.inference_mode():
-            return self._spectral(torch.zeros(1, self._window)).shape[-1]
+            return self._front_end.bands(torch.zeros(1, self._window)).shape[-1]
 
     @property
     def silence_level(self) -> float:
-        """Highest band value that noise as weak as digital silence has, in the units of the features."""
+        """The highest value that noise as weak as digital silence has, in the units of the features."""
+        if self.cut == "waveform":
+            return SILENCE_RANGE / 2
         noise = np.random.default_rng(0).uniform(-0.5, 0.5, (1, self._window)) * SILENCE_RANGE
         with torch.inference_mode():
-            return float(self._spectral(torch.from_numpy(noise.astype(np.float32))).max())
+            return float(self._front_end.bands(torch.from_numpy(noise.astype(np.float32))).max())
 
     @property
     def _n_shards(self) -> int:
         return -(-len(self._paths) // CLIPS_PER_SHARD)
 
-    def _key(self, spectral: dict[str, Any]) -> str:
+    def _key(self, made_by: dict[str, Any]) -> str:
         files = []
         for path in self._paths:
             stat = path.stat()
             files.append((str(path.resolve()), stat.st_size, stat.st_mtime_ns))
         facts = {
             "version": __version__,
-            "spectral": spectral,
+            "front end": made_by,
             "rate": self._task.sample_rate_hz,
             "channels": self._task.channels,
-            "cut": [self._cut, self._window, self._hop, SILENCE_RANGE],
+            "cut": [self.cut, self._window, self._hop, SILENCE_RANGE],
             "files": files,
         }
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
@@ -146,14 +157,16 @@ class BandStore:
         except AudioError as error:
             return error
         waveform = resample(waveform, rate, self._task.sample_rate_hz)
-        if self._cut == "windows":
+        if self.cut == "waveform":
+            return fill_window(waveform, self._window)
+        if self.cut == "windows":
             pieces = cut_windows(waveform, self._window, self._hop)
             pieces = pieces[sounding(pieces)]
         else:
             pieces = fill_window(waveform, self._window)[None]
         with torch.inference_mode():
-            bands = self._spectral(torch.from_numpy(np.ascontiguousarray(pieces))).numpy()
-        return bands if self._cut == "windows" else np.moveaxis(bands[0], -1, 0)
+            bands = self._front_end.bands(torch.from_numpy(np.ascontiguousarray(pieces))).numpy()
+        return bands if self.cut == "windows" else np.moveaxis(bands[0], -1, 0)
 
     def _write(self, shard: int, results: Sequence[np.ndarray | AudioError]) -> None:
         bad = [result for result in results if isinstance(result, AudioError)]

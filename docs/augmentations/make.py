@@ -1,0 +1,142 @@
+"""Writes the pages of this folder: one for each augmentation, with its picture. Run it after a change of one.
+
+    python docs/augmentations/make.py [NAME ...]
+
+The clips are synthetic scenes of one street and one park; nothing measured is in the pictures.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import torch
+
+from tinyscene import load_system
+from tinyscene.audio import read_audio, write_wav
+from tinyscene.cli.augment_verbs import classes, summary
+from tinyscene.data import open_dataset
+from tinyscene.data.synthetic import make_synthetic_set
+from tinyscene.data.synthetic_devices import coloured, device_fir
+from tinyscene.evaluate import draw_spectrograms
+from tinyscene.pipeline import demonstrate
+from tinyscene.spec import Spec
+from tinyscene.systems import systems
+
+HERE = Path(__file__).parent
+SYSTEM = "dsmn-1"
+SEED = 3
+BESIDE = {"auto_level": "simulated device s1"}  # as figure 2 of report 000
+
+
+def main(names: list[str]) -> None:
+    """Draw and write the pages named, or all."""
+    found = classes()
+    with tempfile.TemporaryDirectory() as folder:
+        clips = scenes(Path(folder))
+        for name, cls in found.items():
+            if names and name not in names:
+                continue
+            spec = Spec(cls)
+            if "folder" in spec.missing():
+                spec = spec.but(folder=str(responses(Path(folder))))
+            if not spec.missing():
+                picture(name, spec, clips)
+            page(name, cls)
+            print(name)
+    index(found)
+
+
+def scenes(folder: Path) -> list[np.ndarray]:
+    """Two clips, recorded by the simulated device a."""
+    root = make_synthetic_set(folder / "scenes", seed=5, clips_per_class_train=6, clips_per_class_test=1)
+    data = open_dataset(root)
+    chosen = []
+    for label in ("street_traffic", "park"):
+        rows = np.flatnonzero((data.target == data.classes.index(label)) & (data.device == "a"))
+        chosen.append(read_audio(data.root / data.files[rows[0]])[0])
+    return chosen
+
+
+def responses(folder: Path) -> Path:
+    """One impulse response, of a synthetic device."""
+    own = folder / "responses"
+    own.mkdir(exist_ok=True)
+    write_wav(own / "s1.wav", (0.5 * device_fir("s1")).astype(np.float32), 44_100)
+    return own
+
+
+def picture(name: str, spec: Spec, clips: list[np.ndarray]) -> None:
+    """NAME.png: before, after, and for some a third map."""
+    system = load_system(SYSTEM)
+    beside = coloured(clips[0], system.task.sample_rate_hz, "s1") if name in BESIDE else None
+    made = demonstrate(spec, system, clips, SEED, beside)
+    maps = {"before": made.maps["before"], name: made.maps["after"]}
+    if beside is not None:
+        maps[BESIDE[name]] = made.maps["beside"]
+    png = draw_spectrograms(summary(spec.target), maps, made.unit, made.curve, system.task.window_s)
+    (HERE / f"{name}.png").write_bytes(png)
+
+
+def page(name: str, cls: type) -> None:
+    """NAME.md: what its file says of it, its numbers, its users."""
+    spec = Spec(cls)
+    numbers = ", ".join(f"{key}={value!r}" for key, value in spec.fields.items())
+    users = [
+        system.name
+        for system in systems().values()
+        if any(part.target is cls for place in vars(system.augment).values() for part in place)
+    ]
+    module = inspect.getfile(cls)
+    lines = [
+        f"# {cls.__name__}",
+        "",
+        inspect.getdoc(sys.modules[cls.__module__]) or "",
+        "",
+        *([f"![before and after]({name}.png)", ""] if (HERE / f"{name}.png").is_file() else []),
+        "```text",
+        inspect.getdoc(cls) or "",
+        "```",
+        "",
+        f"* Acts at: {', '.join(f'`{place}`' for place in cls.places)}",  # type: ignore[attr-defined]
+        f"* As it comes: `{cls.__name__}({numbers})`",
+        f"* Used by: {', '.join(f'`{user}`' for user in users) or 'no system yet'}",
+        f"* Code: [augment/{Path(module).name}](../../src/tinyscene/augment/{Path(module).name})",
+        "",
+        f"Try it on a clip of yours: `tinyscene augment show {name} FILE --out DIR`",
+        "",
+        "All [augmentations](README.md). The clips of the pictures are synthetic scenes.",
+    ]
+    (HERE / f"{name}.md").write_text("\n".join(lines) + "\n")
+
+
+def index(found: dict[str, type]) -> None:
+    """README.md: all of them."""
+    rows = [
+        f"| [{cls.__name__}]({name}.md) | {', '.join(cls.places)} | {summary(cls)} |"  # type: ignore[attr-defined]
+        for name, cls in found.items()
+    ]
+    text = "\n".join(
+        [
+            "# Augmentations",
+            "",
+            "What may be done to training clips, and where on their way to the network. These pages are written by",
+            "[make.py](make.py) from the code; [how to add one](../add-an-augmentation.md).",
+            "",
+            "| augmentation | places | what it does |",
+            "|---|---|---|",
+            *rows,
+        ]
+    )
+    (HERE / "README.md").write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main(sys.argv[1:])

@@ -1,0 +1,88 @@
+"""Clips as other microphones would have recorded them: convolved with measured impulse responses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from scipy.fft import next_fast_len
+from torch import Tensor
+
+from ..audio import read_audio, resample
+from ..batch import Batch
+from ..errors import AudioError, within
+from .clipwise import chosen_clips, known_rate
+from .sound_files import sound_files
+
+
+@dataclass(frozen=True)
+class DeviceResponseDraw:
+    """Which response each clip is convolved with, (batch,) int; -1 leaves it alone."""
+
+    response: np.ndarray
+
+
+class DeviceResponse:
+    """Each clip convolved with a response of its own; length and level (RMS) are kept, and no delay is added.
+
+    A response is resampled to the clips' rate, begun at its direct path (its largest sample) and given unit energy.
+    What of it is longer than the clip never sounds. Silence stays silence.
+
+    Args:
+        folder: of impulse responses, in any audio format, sub-folders too. They are read at the first use.
+        p: probability that a clip is convolved, 0 to 1.
+        exclude: names of files not to use, such as responses that only test devices may have.
+    """
+
+    places = ("wave",)
+
+    def __init__(self, folder: str, p: float = 0.5, exclude: tuple[str, ...] = ()):
+        within("DeviceResponse.p", p, 0, 1)
+        self.p = p
+        self.files = sound_files("DeviceResponse", folder, exclude)
+        self._responses: dict[int, list[np.ndarray]] = {}  # by rate
+
+    def responses(self, rate_hz: int) -> list[np.ndarray]:
+        """Each file's response at this rate, (time,) float32. Raises AudioError for a file that is none."""
+        if rate_hz not in self._responses:
+            self._responses[rate_hz] = [_response(str(path), rate_hz) for path in self.files]
+        return self._responses[rate_hz]
+
+    def draw(self, batch: Batch, rng: np.random.Generator) -> DeviceResponseDraw:
+        known_rate(batch, "DeviceResponse")
+        response = rng.integers(len(self.files), size=len(batch.x))
+        return DeviceResponseDraw(np.where(chosen_clips(batch, self.p, rng), response, -1))
+
+    def apply(self, batch: Batch, params: DeviceResponseDraw) -> Batch:
+        clips = np.flatnonzero(params.response >= 0)
+        if not len(clips):
+            return batch
+        every = self.responses(known_rate(batch, "DeviceResponse"))
+        n_samples = batch.x.shape[-1]
+        drawn = [every[i][:n_samples] for i in params.response[clips]]
+        kernels = np.zeros((len(drawn), max(map(len, drawn))), dtype=np.float32)
+        for row, response in zip(kernels, drawn, strict=True):
+            row[: len(response)] = response
+        x, rows = batch.x.clone(), torch.as_tensor(clips, device=batch.x.device)
+        x[rows] = _convolved(x[rows], torch.from_numpy(kernels).to(x))
+        return replace(batch, x=x)
+
+
+def _response(name: str, rate_hz: int) -> np.ndarray:
+    waveform, rate = read_audio(name)
+    response = resample(waveform, rate, rate_hz).astype(np.float64)
+    response = response[np.argmax(np.abs(response)) :]
+    energy = np.sum(response**2)
+    if energy == 0:
+        raise AudioError(f"{name} is silent; an impulse response is taken. Name it in DeviceResponse.exclude.")
+    return (response / np.sqrt(energy)).astype(np.float32)
+
+
+def _convolved(x: Tensor, kernels: Tensor) -> Tensor:
+    """Row by row, (clip, time) with (clip, tap), as long and as loud as x."""
+    n_samples = x.shape[-1]
+    size = next_fast_len(n_samples + kernels.shape[-1] - 1, real=True)
+    y = torch.fft.irfft(torch.fft.rfft(x, size) * torch.fft.rfft(kernels, size), size)[..., :n_samples]
+    before, after = (torch.linalg.vector_norm(wave, dim=-1, keepdim=True) for wave in (x, y))
+    return y * torch.where(after > 0, before / after, 0.0)

@@ -1,0 +1,129 @@
+"""Verbs about augmentations: augment list, augment show, augment train-pix2pix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import unknown
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..spec import Spec
+    from ..system import System
+
+augment = typer.Typer(help="See, hear and train augmentations.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@augment.command(name="list")
+def list_() -> None:
+    """List every augmentation: where it acts, what it does, and which systems use it."""
+    from dataclasses import fields
+
+    from ..systems import systems
+    from .show import print_table
+
+    users: dict[str, list[str]] = {}
+    for name, system in systems().items():
+        for place in fields(system.augment):
+            for spec in getattr(system.augment, place.name):
+                users.setdefault(spec.name, []).append(name)
+    rows = [
+        (name, ", ".join(cls.places), summary(cls), ", ".join(users.get(name, []))) for name, cls in classes().items()
+    ]
+    print_table(("augmentation", "places", "what it does", "systems"), rows, right=False)
+    print("\nnext: tinyscene augment show NAME FILE --out DIR")
+
+
+@augment.command()
+def show(
+    name: Annotated[str, typer.Argument(help="An augmentation: see `tinyscene augment list`.", show_default=False)],
+    files: Annotated[
+        list[Path], typer.Argument(help="The clip; further ones are what it may be mixed with.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the picture and the sounds.", show_default=False)],
+    system: Annotated[str, typer.Option(help="Whose front end makes the picture.")] = "dsmn-1",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a number: alpha=0.2. May be repeated.")
+    ] = None,
+    beside: Annotated[
+        Path | None, typer.Option(help="A clip to show as third picture, such as the target of pix2pix.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another draw.")] = 1,
+) -> None:
+    """Write before and after of a clip: DIR/NAME.png, and the sounds as DIR/NAME-before.wav and -after.wav."""
+    from ..audio import write_wav
+    from ..evaluate import draw_spectrograms
+    from ..files import write_whole
+    from ..pipeline import demonstrate
+    from ..systems import load_system
+
+    chosen = load_system(system)
+    spec = wanted(name, settings)
+    clips = [read_clip(file, chosen) for file in files]
+    third = None if beside is None else read_clip(beside, chosen)
+    made = demonstrate(spec, chosen, clips, seed, third)
+    titles = {"before": files[0].name, "after": spec.name, "beside": beside.name if beside else ""}
+    maps = {f"{key}: {titles[key]}" if titles[key] else key: one for key, one in made.maps.items()}
+    png = draw_spectrograms(summary(spec.target), maps, made.unit, made.curve, chosen.task.window_s)
+    out.mkdir(parents=True, exist_ok=True)
+    picture = out / f"{spec.name}.png"
+    write_whole(picture, png)
+    print(picture)
+    for key, sound in made.sounds.items():
+        path = out / f"{spec.name}-{key}.wav"
+        write_wav(path, sound.clip(-1, 1), made.sample_rate_hz)
+        print(path)
+    for note in made.notes:
+        typer.echo(f"note: {note}", err=True)
+    typer.echo(f"next: open {picture}    or, in a system file: {spec!r}", err=True)
+
+
+def classes() -> dict[str, type]:
+    """Every augmentation by its snake_case name, in alphabetical order."""
+    import inspect
+
+    from .. import augment as folder
+    from ..spec import snake_case
+
+    public = (getattr(folder, name) for name in folder.__all__)
+    found = [value for value in public if inspect.isclass(value) and isinstance(getattr(value, "places", None), tuple)]
+    return dict(sorted((snake_case(cls.__name__), cls) for cls in found))
+
+
+def summary(cls: Any) -> str:
+    """The first sentence of what its file says."""
+    import sys
+
+    text = " ".join((sys.modules[cls.__module__].__doc__ or "").split())
+    return text.split(". ")[0].removesuffix(".")
+
+
+def wanted(name: str, settings: list[str] | None) -> Spec:
+    """The augmentation of that name with its numbers changed."""
+    from ..errors import SettingError
+    from ..spec import Spec, changed
+    from .run_verbs import pairs
+
+    known = classes()
+    key = name.replace("-", "_")
+    if key not in known:
+        raise unknown("tinyscene augment", "augmentation", name, known)
+    spec = Spec(known[key])
+    for path, text in pairs("--set", settings).items():
+        spec = changed(key, spec, path, text)
+    missing = spec.missing()
+    if missing:
+        raise SettingError(f"{key} needs --set {' and --set '.join(f'{field}=...' for field in missing)}.")
+    return spec
+
+
+def read_clip(path: Path, system: System) -> np.ndarray:
+    """A file's waveform as the system's task wants it."""
+    from ..audio import read_audio, resample
+
+    waveform, rate = read_audio(path, channels=system.task.channels)
+    return resample(waveform, rate, system.task.sample_rate_hz)
