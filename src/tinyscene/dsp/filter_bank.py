@@ -12,7 +12,7 @@ from ..runtime.banded import banded
 class FilterBank(nn.Module):
     """Spectrum (batch, frequency, frame) -> (batch, band, frame), by weights (band, frequency) that are cast once.
 
-    A model file gets the whole matrix in one product: stored by its non-zeros it is half as large as the blocks.
+    A model file gets the whole matrix in one product: stored by its non-zeros it is a fifth of the blocks.
     """
 
     def __init__(self, bank: np.ndarray):
