@@ -96,3 +96,37 @@ def test_same_seed_makes_the_same_batch_and_the_one_that_came_is_left_as_it_was(
 def test_a_setting_below_0_is_told_by_its_name(name):
     with pytest.raises(SettingError, match=f"SpecAugment.{name} takes 0 or more; -1 came"):
         SpecAugment(**{name: -1})
+
+
+# What each report asks for: masks and the widths they may have, along bands and frames.
+REPORTS = {
+    "000": (SpecAugment(band_masks=2, band_width=19, frame_masks=1, frame_width=2), (2, range(20)), (1, range(3))),
+    "001": (SpecAugment(band_masks=2, band_width=2, frame_masks=2, frame_width=2), (2, range(3)), (2, range(3))),
+}
+
+
+@pytest.mark.parametrize("report", REPORTS)
+def test_each_report_has_its_counts_and_widths(report):
+    part, *wanted = REPORTS[report]
+    drawn = part.draw(batch(10_000, 40, 36), rng(3))
+    for axis, (masks, widths) in zip(("band", "frame"), wanted, strict=True):
+        width = getattr(drawn, f"{axis}_width")
+        assert width.shape == (10_000, masks)
+        counts = np.bincount(width.ravel(), minlength=len(widths))
+        assert len(counts) == len(widths)
+        assert stats.chisquare(counts).pvalue > 0.001
+
+
+def test_the_mean_of_the_clips_channel_may_fill_the_stripes():
+    clips = batch(3)
+    made = SpecAugment(fill="mean", band_width=6).apply(clips, draw := SpecAugment(band_width=6).draw(clips, rng(1)))
+    masked = SpecAugment(fill=-7.0).apply(clips, draw).x == -7.0
+    assert masked.any()
+    mean = clips.x.mean((2, 3), keepdim=True).expand(clips.x.shape)
+    torch.testing.assert_close(made.x[masked], mean[masked])
+    assert torch.equal(made.x[~masked], clips.x[~masked])
+
+
+def test_another_word_for_the_fill_is_refused():
+    with pytest.raises(SettingError, match=r"SpecAugment\.fill takes a number or 'mean'; 'median' came"):
+        SpecAugment(fill="median")

@@ -17,7 +17,7 @@ RATE = 8_000
 
 def batch(n: int = 4, n_samples: int = RATE, rate: int = RATE) -> Batch:
     x = 0.1 * torch.randn(n, n_samples, generator=torch.Generator().manual_seed(0))
-    return Batch(x=x, target=torch.eye(n), sample_rate_hz=rate)
+    return Batch(x=x, target=torch.zeros(n, 2), sample_rate_hz=rate)
 
 
 def test_faster_clip_is_repeated_and_slower_one_cut():
@@ -46,14 +46,7 @@ def test_reach_is_enough_that_none_is_filled(factors, reach):
 
 
 def test_factors_are_drawn_alike_and_by_p():
-    factor = (
-        Tempo(p=0.4)
-        .draw(
-            batch(1).__class__(torch.zeros(8_000, 1), torch.zeros(8_000, 1), sample_rate_hz=8_000),
-            np.random.default_rng(1),
-        )
-        .factor
-    )
+    factor = Tempo(p=0.4).draw(batch(8_000, 1), np.random.default_rng(1)).factor
     assert stats.binomtest(int((factor != 1).sum()), len(factor), 0.4).pvalue > 0.01
     values, counts = np.unique(factor[factor != 1], return_counts=True)
     assert values.tolist() == [0.75, 0.85, 1.15, 1.25]

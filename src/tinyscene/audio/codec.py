@@ -60,8 +60,7 @@ def codec_round_trip(waveform: np.ndarray, rate_hz: int, codec: str, kbps: int) 
     encoder = av.Codec(own.encoder, "w").create("audio")
     encoder.sample_rate, encoder.layout, encoder.format = rate, "mono", "fltp"
     encoder.bit_rate, encoder.thread_count, encoder.options = kbps * 1000, 1, own.options
-    # Silence behind it, so that the delayed end comes out too.
-    frame = av.AudioFrame.from_ndarray(np.pad(coded, (0, own.delay))[None], format="fltp", layout="mono")
+    frame = av.AudioFrame.from_ndarray(coded[None], format="fltp", layout="mono")
     frame.sample_rate, frame.pts = rate, 0
     packets = encoder.encode(frame) + encoder.encode(None)
 

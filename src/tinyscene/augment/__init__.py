@@ -16,35 +16,47 @@ from ..lazy import lazy_names
 if TYPE_CHECKING:
     from .add_noise import AddNoise
     from .aligned_correction import AlignedCorrection
+    from .auto_level import AutoLevel
     from .bin_gains import BinGains
     from .codec import Codec
     from .device_difference import DeviceDifference
     from .device_response import DeviceResponse
+    from .doubled_time_crop import DoubledTimeCrop
+    from .freq_mix_style import FreqMixStyle
     from .gain import Gain
     from .hidden import hidden_augmentation
+    from .image_shift import ImageShift
     from .mixup import Mixup
+    from .noise_mask import NoiseMask
     from .random_crop import RandomCrop
     from .spec_augment import SpecAugment
     from .spec_augment_plus_plus import SpecAugmentPlusPlus
     from .spectrum_correction import SpectrumCorrection
     from .tempo import Tempo
+    from .time_roll import TimeRoll
     from .time_shift import TimeShift
 
 __all__ = [
     "AddNoise",
     "AlignedCorrection",
     "Augmentation",
+    "AutoLevel",
     "BinGains",
     "Codec",
     "DeviceDifference",
     "DeviceResponse",
+    "DoubledTimeCrop",
+    "FreqMixStyle",
     "Gain",
+    "ImageShift",
     "Mixup",
+    "NoiseMask",
     "RandomCrop",
     "SpecAugment",
     "SpecAugmentPlusPlus",
     "SpectrumCorrection",
     "Tempo",
+    "TimeRoll",
     "TimeShift",
     "augmented",
     "hidden_augmentation",
@@ -55,17 +67,23 @@ __getattr__ = lazy_names(
     {
         "AddNoise": "add_noise",
         "AlignedCorrection": "aligned_correction",
+        "AutoLevel": "auto_level",
         "BinGains": "bin_gains",
         "Codec": "codec",
         "DeviceDifference": "device_difference",
         "DeviceResponse": "device_response",
+        "DoubledTimeCrop": "doubled_time_crop",
+        "FreqMixStyle": "freq_mix_style",
         "Gain": "gain",
+        "ImageShift": "image_shift",
         "Mixup": "mixup",
+        "NoiseMask": "noise_mask",
         "RandomCrop": "random_crop",
         "SpecAugment": "spec_augment",
         "SpecAugmentPlusPlus": "spec_augment_plus_plus",
         "SpectrumCorrection": "spectrum_correction",
         "Tempo": "tempo",
+        "TimeRoll": "time_roll",
         "TimeShift": "time_shift",
         "hidden_augmentation": "hidden",
     },
