@@ -201,7 +201,7 @@ def test_result_is_finite(spec, place, case):
     if case == "all zero":
         batch = batch_of(np.zeros_like(x))
     elif case == "one frame":
-        batch = batch_of(x[..., :1])
+        batch = batch_of(x[..., :1] if place != "wave" else x[..., :256])
     else:
         batch = replace(batch_of(x), epoch=1000)
     for seed in range(5):

@@ -2,7 +2,7 @@
 
     python docs/augmentations/make.py [NAME ...]
 
-The clips are synthetic scenes of one street and one park; nothing measured is in the pictures.
+The clips are synthetic scenes of a park and a street; nothing measured is in the pictures.
 """
 
 from __future__ import annotations
@@ -32,6 +32,11 @@ from tinyscene.systems import systems
 HERE = Path(__file__).parent
 SYSTEM = "dsmn-1"
 SEED = 3
+NUMBERS = {  # of the pictures, where the defaults would show nothing
+    "gain": {"low_db": -12.0, "high_db": -12.0},
+    "random_crop": {"length": 22_050},
+    "spec_augment": {"band_width": 19, "frame_masks": 1},
+}
 BESIDE = {"auto_level": "simulated device s1"}  # as figure 2 of report 000
 
 
@@ -46,6 +51,7 @@ def main(names: list[str]) -> None:
             spec = Spec(cls)
             if "folder" in spec.missing():
                 spec = spec.but(folder=str(responses(Path(folder))))
+            spec = spec.but(**NUMBERS.get(name, {}))
             if not spec.missing():
                 picture(name, spec, clips)
             page(name, cls)
@@ -54,11 +60,11 @@ def main(names: list[str]) -> None:
 
 
 def scenes(folder: Path) -> list[np.ndarray]:
-    """Two clips, recorded by the simulated device a."""
+    """A park and a street, recorded by the simulated device a."""
     root = make_synthetic_set(folder / "scenes", seed=5, clips_per_class_train=6, clips_per_class_test=1)
     data = open_dataset(root)
     chosen = []
-    for label in ("street_traffic", "park"):
+    for label in ("park", "street_traffic"):
         rows = np.flatnonzero((data.target == data.classes.index(label)) & (data.device == "a"))
         chosen.append(read_audio(data.root / data.files[rows[0]])[0])
     return chosen
@@ -87,7 +93,7 @@ def picture(name: str, spec: Spec, clips: list[np.ndarray]) -> None:
 def page(name: str, cls: type) -> None:
     """NAME.md: what its file says of it, its numbers, its users."""
     spec = Spec(cls)
-    numbers = ", ".join(f"{key}={value!r}" for key, value in spec.fields.items())
+    numbers = shown({key: value for key, value in spec.fields.items() if key not in spec.missing()})
     users = [
         system.name
         for system in systems().values()
@@ -100,6 +106,7 @@ def page(name: str, cls: type) -> None:
         inspect.getdoc(sys.modules[cls.__module__]) or "",
         "",
         *([f"![before and after]({name}.png)", ""] if (HERE / f"{name}.png").is_file() else []),
+        *([f"In the picture: {shown(NUMBERS[name])}.", ""] if name in NUMBERS else []),
         "```text",
         inspect.getdoc(cls) or "",
         "```",
@@ -114,6 +121,12 @@ def page(name: str, cls: type) -> None:
         "All [augmentations](README.md). The clips of the pictures are synthetic scenes.",
     ]
     (HERE / f"{name}.md").write_text("\n".join(lines) + "\n")
+
+
+def shown(numbers: dict[str, object]) -> str:
+    """Numbers as one writes them in a call."""
+    short = {key: round(value, 4) if isinstance(value, float) else value for key, value in numbers.items()}
+    return ", ".join(f"{key}={value!r}" for key, value in short.items())
 
 
 def index(found: dict[str, type]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import soundfile
@@ -113,13 +115,14 @@ def test_silent_recording_adds_nothing(tmp_path):
 
 
 def test_bad_settings_are_told(tmp_path):
-    for numbers, message in (
+    cases: tuple[tuple[dict[str, Any], str], ...] = (
         ({"colour": "blue"}, r"AddNoise has no colour 'blue'; it takes white, pink"),
         ({"low_snr_db": 40}, r"AddNoise.high_snr_db takes 40 to 100; 30.0 came"),
         ({"p": 2}, r"AddNoise.p takes 0 to 1; 2 came"),
         ({"folder": str(tmp_path)}, r"AddNoise.folder takes a folder of audio files .* holds none"),
         ({"folder": str(tmp_path / "no")}, r"AddNoise.folder takes a folder of audio files; .*no is none"),
-    ):
+    )
+    for numbers, message in cases:
         with pytest.raises(SettingError, match=message):
             AddNoise(**numbers)
     (tmp_path / "bad.wav").write_bytes(b"no sound")

@@ -99,7 +99,7 @@ def test_partners_are_a_permutation_and_uniform():
     assert stats.chisquare(np.bincount(partners[:, 0], minlength=8)).pvalue > 0.01
 
 
-@pytest.mark.parametrize("alpha", [0.0, -1.0])
+@pytest.mark.parametrize("alpha", [0.0, -1.0, float("inf"), float("nan")])
 def test_alpha_out_of_range_is_told(alpha):
     with pytest.raises(SettingError, match=f"Mixup.alpha takes a number above 0; {alpha} came"):
         Mixup(alpha)

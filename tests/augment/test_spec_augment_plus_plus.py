@@ -81,12 +81,14 @@ def test_only_the_stripe_changes_and_to_what_the_mode_says(mode):
     torch.testing.assert_close(after, wanted)
 
 
-def test_a_layer_that_has_turned_its_axes_is_masked_along_its_own():
-    part, before = SpecAugmentPlusPlus(frame_axis=-2), batch()
-    turned = replace(before, x=before.x.transpose(-1, -2))
-    after = part.apply(turned, stripe()).x
-    torch.testing.assert_close(after.transpose(-1, -2), SpecAugmentPlusPlus().apply(before, stripe()).x)
-    assert part.draw(turned, rng()).frame_start.max() < FRAMES
+@pytest.mark.parametrize("n", [2, 5])
+def test_the_partner_is_any_other_clip_as_often(n):
+    partners = np.stack([SpecAugmentPlusPlus().draw(batch(n), rng(seed)).partner for seed in range(4_000)])
+    distance = (partners - np.arange(n)) % n
+    counts = np.stack([np.bincount(column, minlength=n) for column in distance.T])
+    assert not counts[:, 0].any(), "a clip was mixed with itself"
+    assert stats.chisquare(counts[:, 1:].ravel()).pvalue > 0.001
+    assert SpecAugmentPlusPlus().draw(batch(1), rng()).partner.tolist() == [0]
 
 
 def test_zero_mode_makes_no_clip_depend_on_another():
@@ -135,6 +137,30 @@ def test_input_and_named_layers_are_changed_each_with_a_draw_of_its_own():
     assert torch.equal(network(clips.x), plain), "the hooks were left in the network"
 
 
+class Turned(nn.Module):
+    """(batch, channel, band, frame) in; frames before bands inside."""
+
+    def __init__(self):
+        super().__init__()
+        self.inside = nn.Identity()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.inside(x.transpose(-1, -2)).transpose(-1, -2)
+
+
+@pytest.mark.parametrize("name", ["input", "inside"])
+def test_frame_axis_says_where_a_layers_frames_are_and_the_inputs_are_last(name):
+    clips = batch(200, (1, BANDS, FRAMES))
+    numbers = {"band_masks": 0, "frame_masks": 1, "mode": "zero", "p": 1.0}
+    part = SpecAugmentPlusPlus(at=(name,), frame_axis=-2, **numbers)
+    network = Turned()
+    with hidden_augmentation(network, [part], clips, rng()):
+        after = network(clips.x)
+    expected = augmented(clips, [SpecAugmentPlusPlus(**numbers)], rng()).x
+    assert torch.equal(after, expected)
+    assert not torch.equal(after, clips.x)
+
+
 def test_the_same_generator_makes_the_same_pass_and_gradients_flow():
     network, clips = Network(), batch()
     part = SpecAugmentPlusPlus(at=("layers.0", "layers.1"), p=1.0)
@@ -162,11 +188,31 @@ def test_an_unknown_layer_is_told_and_leaves_no_hook():
     network = Network()
     part = SpecAugmentPlusPlus(at=("input", "layer.0"))
     with (
-        pytest.raises(SettingError, match=r"no layer 'layer\.0'.*Did you mean 'layers\.0'"),
+        pytest.raises(SettingError, match=r"no layer 'layer\.0'; it takes input, layers\. Did you mean 'layers'"),
         hidden_augmentation(network, [part], batch(), rng()),
     ):
         pass
     assert not network._forward_pre_hooks
+
+
+def test_a_layer_that_gives_no_map_is_told():
+    network = nn.Sequential(nn.Flatten(), nn.Linear(8, 3))
+    part, clips = SpecAugmentPlusPlus(at=("1",)), batch(2, (1, 2, 4))
+    with (
+        pytest.raises(SettingError, match=r"SpecAugmentPlusPlus\.at takes layers that give maps .*'1' gives \(2, 3\)"),
+        hidden_augmentation(network, [part], clips, rng()),
+    ):
+        network(clips.x)
+    assert not network[1]._forward_hooks
+
+
+def test_nothing_to_do_puts_no_hook_and_a_traced_network_is_left_alone():
+    network, clips = nn.Sequential(nn.Conv2d(2, 3, 1)), batch()
+    with hidden_augmentation(network, [], clips, rng()):
+        assert not network._forward_pre_hooks
+    traced = torch.fx.symbolic_trace(network)
+    with hidden_augmentation(traced, [SpecAugmentPlusPlus(at=("input", "0"), p=1.0)], clips, rng()):
+        assert torch.equal(traced(clips.x), network(clips.x))
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..batch import Batch
-from ..errors import SettingError, within
+from ..errors import within
 from .mean_spectra import rounded
 
-_FLOOR = 1e-10  # of a magnitude in a ratio: what digital silence is divided by
+_GAP = 1e-4  # of a window's mean power: a frame below it is a gap
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,9 @@ class AlignedCorrectionDraw:
 class AlignedCorrection:
     """Multiplies spectra of the main device by the mean ratio |other device| / |main device| of each FFT bin.
 
-    The ratio is averaged over frames, pairs and devices of clips that recorded the same segment at the same time. Acts
-    on power spectra, so by its square. Without aligned clips it does nothing.
+    The ratio is averaged over frames, pairs and devices of clips that recorded the same segment at the same time, but
+    for the frames in which either is silent. Acts on power spectra, so by its square. Without aligned clips it does
+    nothing.
 
     Args:
         p: share of the main device's clips that are corrected, 0..1.
@@ -41,27 +44,32 @@ class AlignedCorrection:
 
     def __init__(self, p: float = 0.5, main: str = "a", n_pairs: int = 150, ratio: tuple[float, ...] | None = None):
         within("AlignedCorrection.p", p, 0, 1)
-        if n_pairs < 1:
-            raise SettingError(f"AlignedCorrection.n_pairs takes 1 or more; {n_pairs} came.")
+        within("AlignedCorrection.n_pairs", n_pairs, 1)
         self.p, self.main, self.n_pairs = p, main, n_pairs
         self.ratio = None if ratio is None else np.asarray(ratio, dtype=np.float64)
 
     def fit(self, batches: Iterable[Batch]) -> dict[str, Any]:
-        """The ratio of the training clips; clips of one segment have to follow each other."""
-        sums: dict[str, np.ndarray] = {}
-        pairs: dict[str, int] = {}
-        for segment, group in groupby(_recordings(batches), key=lambda one: one[0]):
-            recordings = {device: magnitude for _, device, magnitude in group if device}
-            main = recordings.pop(self.main, None)
-            if main is None or not segment:
-                continue
-            for device, magnitude in recordings.items():
-                if pairs.get(device, 0) < self.n_pairs:
-                    sums[device] = sums.get(device, 0.0) + _ratio(magnitude, main)
-                    pairs[device] = pairs.get(device, 0) + 1
-        if not sums:
+        """The ratio of the training clips; clips of one segment have to follow each other.
+
+        Of more pairs than are wanted, a hash of their segments' names picks some from all over the set.
+        """
+        ratios: dict[str, dict[str, np.ndarray]] = {}  # by device, then by segment
+        for segment, rows in groupby(_rows(batches), key=lambda row: row[0]):
+            recordings: dict[str, list[Tensor]] = {}
+            for _, device, power in rows:
+                recordings.setdefault(device, []).append(power)
+            main = recordings.pop(self.main, [])
+            for device, other in recordings.items() if main else ():
+                own = ratios.setdefault(device, {})
+                if len(own) < self.n_pairs or _rank(segment) < max(map(_rank, own)):
+                    own[segment] = _ratios(other, main)
+                if len(own) > self.n_pairs:
+                    del own[max(own, key=_rank)]
+        if not ratios:
             return {}
-        return {"ratio": rounded(np.mean([total / pairs[device] for device, total in sums.items()], axis=0))}
+        sums = np.stack([np.sum(list(own.values()), axis=0) for own in ratios.values()])
+        total, count = sums[:, 0], sums[:, 1]
+        return {"ratio": rounded(np.where(count > 0, total / np.maximum(count, 1), 1.0).mean(0))}
 
     def draw(self, batch: Batch, rng: np.random.Generator) -> AlignedCorrectionDraw:
         chosen = rng.random(len(batch.x)) < self.p
@@ -76,17 +84,29 @@ class AlignedCorrection:
         return replace(batch, x=batch.x * torch.as_tensor(gain, dtype=batch.x.dtype, device=batch.x.device)[:, :, None])
 
 
-def _recordings(batches: Iterable[Batch]) -> Iterator[tuple[str, str, np.ndarray]]:
-    """(segment, device, magnitudes (window, frequency, frame)) of each recording of a batch, in order of segments."""
+def _rows(batches: Iterable[Batch]) -> Iterator[tuple[str, str, Tensor]]:
+    """(segment, device, power (frequency, frame)) of each row that has both names, a batch's in order of segments."""
     for batch in batches:
-        keys = list(zip(batch.segment, batch.device, strict=False))
-        for segment, device in sorted(set(keys)):
-            rows = [i for i, key in enumerate(keys) if key == (segment, device)]
-            yield segment, device, batch.x[rows].double().clamp(min=0).sqrt().cpu().numpy()
+        rows = zip(batch.segment, batch.device, batch.x, strict=False)
+        yield from sorted((row for row in rows if row[0] and row[1]), key=lambda row: row[0])
 
 
-def _ratio(other: np.ndarray, main: np.ndarray) -> np.ndarray:
-    """Mean over windows and frames of the ratio of magnitudes, (frequency,); recordings may differ in length."""
-    n, frames = min(len(other), len(main)), min(other.shape[-1], main.shape[-1])
-    other, main = other[:n, :, :frames], main[:n, :, :frames]
-    return (np.maximum(other, _FLOOR) / np.maximum(main, _FLOOR)).mean((0, 2))
+def _rank(segment: str) -> int:
+    return crc32(segment.encode())
+
+
+def _ratios(other: list[Tensor], main: list[Tensor]) -> np.ndarray:
+    """Sum over frames of the ratios of magnitudes, and their number, (2, frequency); windows may differ in length."""
+    result = np.zeros((2, len(main[0])))
+    for pair in zip(other, main, strict=False):
+        n_frames = min(power.shape[-1] for power in pair)
+        x, y = (power[:, :n_frames].double().cpu().numpy() for power in pair)
+        both = _heard(x) & _heard(y)
+        result += np.sqrt(np.divide(x, y, out=np.zeros_like(x), where=both)).sum(-1), both.sum(-1)
+    return result
+
+
+def _heard(power: np.ndarray) -> np.ndarray:
+    """(frequency, frame) bool: not in a gap of the recording or at its edge, where a ratio has no bounds."""
+    level = power.mean(0)
+    return (power > 0) & (level > _GAP * level.mean())

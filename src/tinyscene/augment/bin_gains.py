@@ -1,4 +1,4 @@
-"""Random gains per FFT bin, before the mel bank: a microphone of its own for every clip (report 002, section 4.1)."""
+"""Random gains per FFT bin, before the mel bank: a microphone of its own for every clip (report 002, section 5)."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ class BinGainsDraw:
 class BinGains:
     """Each FFT bin's power times U(1 - alpha, 1 + alpha), the same in all frames of a clip.
 
-    The report says "spectrum augmentation with alpha 0.5" and no more; gains of the power spectrum, which the mel bank
-    sums, are the reading taken. They average out in wide bands and stay in narrow ones, as a real response does.
+    The report multiplies random scales "to each FFT bin of a spectrogram", alpha 0.5 (section 6.2). That is taken to be
+    the power spectrum, which the mel bank sums: the mean level of a band stays. Scales of the amplitude, which the same
+    section also speaks of, would be the squares of these, and raise it to 1 + alpha**2 / 3.
 
     Args:
         alpha: half the width of the range, 0..1.

@@ -27,7 +27,7 @@ class DeviceResponse:
     """Each clip convolved with a response of its own; length and level (RMS) are kept, and no delay is added.
 
     A response is resampled to the clips' rate, begun at its direct path (its largest sample) and given unit energy.
-    What of it is longer than the clip never sounds. Silence stays silence.
+    Silence stays silence. A response has to have died away, by 60 dB, within a clip.
 
     Args:
         folder: of impulse responses, in any audio format, sub-folders too. They are read at the first use.
@@ -60,6 +60,12 @@ class DeviceResponse:
             return batch
         every = self.responses(known_rate(batch, "DeviceResponse"))
         n_samples = batch.x.shape[-1]
+        for i in np.unique(params.response[clips]):
+            if _sounding(every[i]) > n_samples:
+                raise AudioError(
+                    f"DeviceResponse.folder: {self.files[i].name} sounds for {_sounding(every[i])} samples, the clips "
+                    f"have {n_samples}. Name it in DeviceResponse.exclude, or take longer clips."
+                )
         drawn = [every[i][:n_samples] for i in params.response[clips]]
         kernels = np.zeros((len(drawn), max(map(len, drawn))), dtype=np.float32)
         for row, response in zip(kernels, drawn, strict=True):
@@ -77,6 +83,11 @@ def _response(name: str, rate_hz: int) -> np.ndarray:
     if energy == 0:
         raise AudioError(f"{name} is silent; an impulse response is taken. Name it in DeviceResponse.exclude.")
     return (response / np.sqrt(energy)).astype(np.float32)
+
+
+def _sounding(response: np.ndarray) -> int:
+    """Samples until it has fallen by 60 dB for good."""
+    return int(np.flatnonzero(np.abs(response) > 1e-3 * np.abs(response).max())[-1]) + 1
 
 
 def _convolved(x: Tensor, kernels: Tensor) -> Tensor:

@@ -15,14 +15,14 @@ _VARIANCE_FLOOR = 1e-6
 
 @dataclass(frozen=True)
 class FreqMixStyleDraw:
-    """Clip i keeps the share own[i] of its statistics and takes the rest from clip partner[i]; None: nothing is done."""
+    """Clip i keeps the share own[i] of its statistics and takes the rest from clip partner[i]; None does nothing."""
 
     own: np.ndarray | None
     partner: np.ndarray
 
 
 class FreqMixStyle:
-    """(batch, channel, band, frame): each band's mean and deviation, over channels and frames, mixed with another's.
+    """(batch, channel, band, frame): each band's mean and deviation, over channels and frames, mixed with others.
 
     x becomes (x - mean) / deviation * mixed deviation + mixed mean. Targets stay.
 

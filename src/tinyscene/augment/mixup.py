@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,13 +30,14 @@ class Mixup:
         alpha: own share ~ Beta(alpha, alpha), above 0; 1 draws it evenly from 0 to 1.
         full_epochs: epochs in which the whole batch is mixed; afterwards only its first half is (Mixup Without
             Hesitation, reference 14 of report 001). None mixes the whole batch for ever.
-        per_batch: one share for all clips of a batch (report 000, section 2.3.1), else one a clip.
+        per_batch: one share for all clips of a batch, as the equation of report 000 (section 2.3.1) may also be read;
+            else one a clip.
     """
 
     places = ("bands", "wave", "spectrum", "features")
 
     def __init__(self, alpha: float = 0.4, full_epochs: int | None = None, per_batch: bool = False):
-        if not alpha > 0:
+        if not 0 < alpha < math.inf:
             raise SettingError(f"Mixup.alpha takes a number above 0; {alpha} came.")
         self.alpha, self.full_epochs, self.per_batch = alpha, full_epochs, per_batch
 

@@ -14,7 +14,10 @@ from .stripes import covered
 
 @dataclass(frozen=True)
 class SpecAugmentPlusPlusDraw:
-    """First index and width of each stripe, (batch, masks), along bands and frames; width 0 where nothing is masked."""
+    """First index and width of each stripe, (batch, masks), along bands and frames; width 0 where nothing is masked.
+
+    `partner` is the clip that each one is mixed with, (batch,): never itself, unless it is alone.
+    """
 
     band_start: np.ndarray
     band_width: np.ndarray
@@ -27,7 +30,8 @@ class SpecAugmentPlusPlus:
     """(batch, channel, band, frame), of features or of a layer inside the network: stripes half own, half another's.
 
     Report 004, section 3: a time mask of width t ~ U(0, t') and a band mask of width f ~ U(0, f'), the upper bound left
-    out as in the reference code. Targets are not mixed. Widths are shares of an axis, so one part serves every layer.
+    out as in the reference code; another clip of the batch, drawn for each, gives the other half. Targets are not
+    mixed. Widths are shares of an axis, so one part serves every layer.
 
     Args:
         at: where it acts at the place `hidden`: "input" and dotted names of layers, whose output it changes.
@@ -35,7 +39,8 @@ class SpecAugmentPlusPlus:
         band_share, frame_share: the bound of their widths, as shares of the axis, 0..1.
         mode: "mixture", or "zero", which makes no clip depend on another: the form for test time.
         p: share of the clips that are changed, 0..1.
-        frame_axis: which axis of a layer's output counts frames: -1 the last, -2 the one before.
+        frame_axis: which axis counts frames in the layers that `at` names: -1 the last, -2 the one before. The input
+            and finished features have theirs last.
     """
 
     places = ("hidden", "features")
@@ -67,15 +72,15 @@ class SpecAugmentPlusPlus:
         self.frame_masks, self.frame_share = frame_masks, frame_share
 
     def draw(self, batch: Batch, rng: np.random.Generator) -> SpecAugmentPlusPlusDraw:
-        n, n_frames = len(batch.x), batch.x.shape[self.frame_axis]
-        n_bands = batch.x.shape[-1 if self.frame_axis == -2 else -2]
+        n, _, n_bands, n_frames = batch.x.shape
         band = _stripes(rng, n, self.band_masks, self.band_share, n_bands)
         frame = _stripes(rng, n, self.frame_masks, self.frame_share, n_frames)
         chosen = (rng.random(n) < self.p)[:, None]
-        return SpecAugmentPlusPlusDraw(band[0], band[1] * chosen, frame[0], frame[1] * chosen, rng.permutation(n))
+        partner = (np.arange(n) + rng.integers(1, max(2, n), n)) % n
+        return SpecAugmentPlusPlusDraw(band[0], band[1] * chosen, frame[0], frame[1] * chosen, partner)
 
     def apply(self, batch: Batch, params: SpecAugmentPlusPlusDraw) -> Batch:
-        x = batch.x if self.frame_axis == -1 else batch.x.transpose(-1, -2)
+        x = batch.x
         bands = covered(params.band_start, params.band_width, x.shape[-2], x.device)
         frames = covered(params.frame_start, params.frame_width, x.shape[-1], x.device)
         masked = bands[:, None, :, None] | frames[:, None, None, :]
@@ -83,8 +88,7 @@ class SpecAugmentPlusPlus:
             other = 0.5 * (x + x[torch.as_tensor(params.partner, device=x.device)])
         else:
             other = torch.zeros((), dtype=x.dtype, device=x.device)
-        x = torch.where(masked, other, x)
-        return replace(batch, x=x if self.frame_axis == -1 else x.transpose(-1, -2))
+        return replace(batch, x=torch.where(masked, other, x))
 
 
 def _stripes(rng: np.random.Generator, n: int, masks: int, share: float, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -95,11 +95,10 @@ def classes() -> dict[str, type]:
 
 
 def summary(cls: Any) -> str:
-    """The first sentence of what its file says."""
+    """The first line of what its file says."""
     import sys
 
-    text = " ".join((sys.modules[cls.__module__].__doc__ or "").split())
-    return text.split(". ")[0].removesuffix(".")
+    return (sys.modules[cls.__module__].__doc__ or "").partition("\n")[0].removesuffix(".")
 
 
 def wanted(name: str, settings: list[str] | None) -> Spec:
@@ -117,7 +116,7 @@ def wanted(name: str, settings: list[str] | None) -> Spec:
         spec = changed(key, spec, path, text)
     missing = spec.missing()
     if missing:
-        raise SettingError(f"{key} needs --set {' and --set '.join(f'{field}=...' for field in missing)}.")
+        raise SettingError(f"{key} needs --set {' and --set '.join(f'{field}=VALUE' for field in missing)}.")
     return spec
 
 

@@ -50,7 +50,6 @@ def demonstrate(
     windows = [_loudest(clip, system.window_samples) for clip in clips]
     if len(windows) == 1:
         windows.append(windows[0][::-1].copy())
-        notes.append("Where it takes a second clip, that is the first one played backwards.")
     front_end: FrontEnd = system.frontend.build().eval()
     places: tuple[str, ...] = spec.target.places  # type: ignore[attr-defined]
     place = next(place for place in places if place != "hidden")
@@ -60,7 +59,10 @@ def demonstrate(
         if callable(getattr(spec.target, "fit", None)):
             notes.append("What it learns it has learned from this clip on simulated devices.")
             spec = _learned(spec, front_end, place, windows[0], system.task.sample_rate_hz)
-        after, params = _changed(spec.build(), before, seed)
+        part = spec.build()
+        after, params = _changed(part, before, seed)
+        if len(clips) == 1 and _mixes(part, before, params, after):
+            notes.append("The second clip that it takes is the first one played backwards.")
         maps = {"before": _map(front_end, place, before.x), "after": _map(front_end, place, after.x)}
         if beside is not None:
             x = _as_place(front_end, place, torch.from_numpy(_loudest(beside, system.window_samples))[None])
@@ -90,7 +92,7 @@ def _batch(windows: Sequence[np.ndarray], sample_rate_hz: int, devices: Sequence
         device=tuple(devices) or ("a",) * n,
         city=("",) * n,
         file=tuple(f"{i}.wav" for i in range(n)),
-        segment=("",) * n,
+        segment=("1",) * n,
         sample_rate_hz=sample_rate_hz,
     )
 
@@ -120,6 +122,12 @@ def _changed(part: Any, batch: Batch, seed: int) -> tuple[Batch, Any]:
     raise AudioError(f"{type(part).__name__} changes nothing in this clip in {_ATTEMPTS} draws; take another clip.")
 
 
+def _mixes(part: Any, batch: Batch, params: Any, after: Batch) -> bool:
+    """Whether what the first clip becomes depends on the second."""
+    other = replace(batch, x=torch.cat([batch.x[:1], 0 * batch.x[1:]]))
+    return not torch.equal(part.apply(other, params).x[0], after.x[0])
+
+
 def _learned(spec: Spec, front_end: FrontEnd, place: str, window: np.ndarray, sample_rate_hz: int) -> Spec:
     devices = TRAIN_DEVICES
     batch = _batch([coloured(window, sample_rate_hz, device) for device in devices], sample_rate_hz, devices)
@@ -144,14 +152,14 @@ def _audible(front_end: FrontEnd, waveform: Tensor, before: np.ndarray, after: n
     """
     bands = front_end.bands(waveform)[0, 0].numpy()
     spectral: Any = front_end.spectral
-    if before.shape != bands.shape or after.shape != before.shape or not hasattr(spectral, "bank"):
+    if before.shape != bands.shape or after.shape != before.shape or not hasattr(spectral, "log"):
         return None
     slope, offset = np.polyfit(before.ravel(), bands.ravel(), 1)
     if not np.allclose(slope * before + offset, bands, atol=1e-2 * (np.ptp(bands) + 1e-6)):
         return None
     per_unit_db = {"log10": 10.0, "ln": 10.0 / np.log(10.0), "db": 1.0}[spectral.log]
     gain_db = np.clip(slope * (after - before) * per_unit_db, -GAIN_LIMIT_DB, GAIN_LIMIT_DB)
-    bank = spectral.bank.numpy()
+    bank = spectral.bank.whole.numpy()
     weights = bank / np.maximum(bank.sum(0, keepdims=True), 1e-12)  # (band, frequency): how a bin shares its bands
     gain = torch.from_numpy(10 ** (weights.T @ gain_db / 20)).float()
     heard = torch.from_numpy(bank.sum(0) > 0).float()[:, None]
