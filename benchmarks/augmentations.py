@@ -96,8 +96,8 @@ def measured(threads: int, folder: Path) -> dict[str, float]:
         for name, (part, place) in parts.items()
     }
     with torch.no_grad():
-        seconds = in_turns(work | {"front end": lambda: front_end(batch.x), "**together**": whole}, 5)
-    return seconds | in_turns({"**DSMN-1, forward and backward**": step}, 5)
+        seconds = in_turns(work | {"front end": lambda: front_end(batch.x), "**together**": whole}, 2, 4)
+    return seconds | in_turns({"**DSMN-1, forward and backward**": step}, 2, 4)
 
 
 def clips(folder: Path) -> Batch:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -33,6 +35,17 @@ def test_with_its_own_length_it_is_a_roll():
     made = DoubledTimeCrop().apply(clips, params).x
     for clip, result, start in zip(clips.x, made, params.start.tolist(), strict=True):
         assert torch.equal(result, clip.roll(-start, -1))
+
+
+@pytest.mark.parametrize("n_frames", [None, 50])
+def test_a_mask_in_frames_is_cropped_alike_and_another_stays(n_frames):
+    clips, part = batch(), DoubledTimeCrop(n_frames)
+    drawn = part.draw(clips, np.random.default_rng(0))
+    made = part.apply(replace(clips, mask=clips.x[:, :1]), drawn)
+    assert made.mask is not None
+    assert torch.equal(made.mask, made.x[:, :1])
+    other = torch.rand(4, 1, 5, 44)
+    assert part.apply(replace(clips, mask=other), drawn).mask is other
 
 
 @pytest.mark.parametrize(("n_frames", "places"), [(None, 37), (50, 23), (72, 1)])

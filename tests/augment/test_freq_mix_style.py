@@ -60,6 +60,23 @@ def test_whole_batches_are_mixed_with_that_probability():
     assert all(sorted(drawn.partner) == [0, 1, 2, 3] for drawn in draws[:20])
 
 
+def test_the_order_of_frames_is_of_no_account():
+    order = torch.randperm(30, generator=torch.Generator().manual_seed(1))
+    drawn = FreqMixStyleDraw(np.full(4, 0.3), np.array([1, 2, 3, 0]))
+    clips = batch()
+    shuffled = FreqMixStyle().apply(Batch(x=clips.x[..., order], target=clips.target), drawn).x
+    torch.testing.assert_close(shuffled, FreqMixStyle().apply(clips, drawn).x[..., order])
+
+
+@pytest.mark.parametrize("shape", [(4, 1, 10, 1), (4, 2, 10, 30)], ids=["one frame", "constant bands"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_bands_without_deviation_only_take_the_mixed_mean(shape, dtype):
+    x = torch.randn(4, 1, 10, 1, dtype=dtype, generator=torch.Generator().manual_seed(2)).expand(shape)
+    drawn = FreqMixStyleDraw(np.full(4, 0.25), np.array([1, 2, 3, 0]))
+    made = FreqMixStyle().apply(Batch(x=x, target=torch.eye(4)), drawn).x
+    torch.testing.assert_close(made, 0.25 * x + 0.75 * x[[1, 2, 3, 0]], atol=1e-5, rtol=1e-5)
+
+
 def test_targets_stay():
     clips = batch()
     assert augmented(clips, [FreqMixStyle(p=1.0)], np.random.default_rng(0)).target is clips.target

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -20,20 +22,34 @@ def batch(n: int = 4, shape: tuple[int, ...] = (2, 20, 36)) -> Batch:
 
 @pytest.mark.parametrize("frames", [0.0, 3.0, -3.0, 7.25, -20.6, 40.0])
 @pytest.mark.parametrize("bands", [0, 2, -2])
-def test_it_is_scipys_shift_with_the_nearest_edge(frames, bands):
-    clips = batch(2)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_it_is_scipys_shift_with_the_nearest_edge(frames, bands, dtype):
+    clips = replace(batch(2), x=batch(2).x.to(dtype))
     made = ImageShift().apply(clips, ImageShiftDraw(np.array([frames, -frames]), np.array([bands, -bands]))).x
+    assert made.dtype == dtype
     for clip, result, sign in zip(clips.x.numpy(), made.numpy(), (1, -1), strict=True):
         wanted = ndimage.shift(clip, (0, sign * bands, sign * frames), order=1, mode="nearest")
         np.testing.assert_allclose(result, wanted, atol=1e-5)
 
 
-def test_frames_are_drawn_evenly_and_bands_from_each_whole_number_below_the_bound():
+def test_frames_are_drawn_evenly_and_bands_as_keras_draws_whole_numbers():
     drawn = ImageShift(frames=0.6, bands=3).draw(batch(10_000, (1, 1, 36)), np.random.default_rng(0))
     assert stats.kstest(drawn.frames / 36, stats.uniform(-0.6, 1.2).cdf).pvalue > 0.001
     counts = np.unique(drawn.bands, return_counts=True)
     assert counts[0].tolist() == [-2, -1, 0, 1, 2]
-    assert stats.chisquare(counts[1]).pvalue > 0.001
+    # choice(3) * choice([-1, 1]) in get_random_transform: 0 has two ways to come, the others one each.
+    assert stats.chisquare(counts[1], 10_000 * np.array([1, 1, 2, 1, 1]) / 6).pvalue > 0.001
+    assert abs(stats.pearsonr(drawn.frames, drawn.bands).statistic) < 0.03
+
+
+def test_a_mask_of_the_maps_size_moves_along_and_another_stays():
+    clips = batch(3)
+    part, drawn = ImageShift(), ImageShiftDraw(np.array([2.5, 0.0, -30.0]), np.array([1, -2, 0]))
+    made = part.apply(replace(clips, mask=clips.x[:, :1]), drawn)
+    assert made.mask is not None
+    assert torch.equal(made.mask, made.x[:, :1])
+    other = torch.rand(3, 1, 20, 44)
+    assert part.apply(replace(clips, mask=other), drawn).mask is other
 
 
 def test_no_shift_changes_nothing():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -21,22 +23,35 @@ def batch(n: int = 4, log: str = "log10") -> Batch:
 
 
 @pytest.mark.parametrize("log", POWER)
-def test_mask_times_noisy_power_is_the_clean_power(log):
+@pytest.mark.parametrize(("dtype", "rtol"), [(torch.float64, 1e-9), (torch.float32, 1e-4)], ids=str)
+def test_mask_times_noisy_power_is_the_clean_power(log, dtype, rtol):
     clips = batch(log=log)
+    clips = replace(clips, x=clips.x.to(dtype))
     made = augmented(clips, [NoiseMask(log=log, p=1.0)], np.random.default_rng(0))
     assert made.mask is not None
-    np.testing.assert_allclose(made.mask.numpy() * POWER[log](made.x.numpy()), POWER[log](clips.x.numpy()), rtol=1e-9)
+    assert (made.mask.shape, made.mask.dtype) == ((4, 1, 20, 15), dtype)
+    clean, noisy = (POWER[log](x.double().numpy()) for x in (clips.x, made.x))
+    np.testing.assert_allclose(made.mask.numpy() * noisy, clean, rtol=rtol)
     assert made.mask.min() >= 0
     assert made.mask.max() <= 1
 
 
-@pytest.mark.parametrize("snr_db", [-5.0, 0.0, 12.0])
-def test_the_ratio_of_mean_powers_is_the_one_drawn(snr_db):
-    clips = batch(8)
-    made = augmented(clips, [NoiseMask(snr_db, snr_db, p=1.0)], np.random.default_rng(0))
-    clean, noisy = 10 ** clips.x.numpy(), 10 ** made.x.numpy()
+@pytest.mark.parametrize("log", POWER)
+def test_the_ratio_of_mean_powers_is_the_one_drawn_for_each_clip(log):
+    clips, part = batch(8, log), NoiseMask(-5, 25, log=log, p=1.0)
+    drawn = part.draw(clips, np.random.default_rng(0))
+    clean, noisy = (POWER[log](x.numpy()) for x in (clips.x, part.apply(clips, drawn).x))
     ratio_db = 10 * np.log10(clean.mean((1, 2, 3)) / (noisy - clean).mean((1, 2, 3)))
-    assert np.abs(ratio_db - snr_db).max() < 0.1
+    np.testing.assert_allclose(ratio_db, drawn.snr_db, atol=1e-6)
+
+
+@pytest.mark.parametrize("level", [-300.0, 0.0, 300.0])
+def test_silence_and_thunder_stay_finite(level):
+    clips = Batch(x=torch.full((3, 1, 6, 1), level), target=torch.eye(3))
+    made = augmented(clips, [NoiseMask(p=1.0)], np.random.default_rng(0))
+    assert made.mask is not None
+    assert made.x.isfinite().all()
+    assert made.mask.isfinite().all()
 
 
 def test_noise_has_the_power_of_a_gaussian_and_the_ratio_is_even():
@@ -57,7 +72,8 @@ def test_clips_that_get_none_are_clean():
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ({"low_snr_db": 5, "high_snr_db": 0}, r"NoiseMask\.high_snr_db takes 5 or more; 0 came"),
+        ({"low_snr_db": -101}, r"NoiseMask\.low_snr_db takes -100 to 100; -101 came"),
+        ({"low_snr_db": 5, "high_snr_db": 0}, r"NoiseMask\.high_snr_db takes 5 to 100; 0 came"),
         ({"log": "log2"}, "NoiseMask has no log 'log2'"),
         ({"p": 3}, r"NoiseMask\.p takes 0 to 1"),
     ],

@@ -106,7 +106,7 @@ REPORTS = {
 
 
 @pytest.mark.parametrize("report", REPORTS)
-def test_each_report_has_its_counts_and_widths(report):
+def test_each_report_has_its_counts_widths_and_places(report):
     part, *wanted = REPORTS[report]
     drawn = part.draw(batch(10_000, 40, 36), rng(3))
     for axis, (masks, widths) in zip(("band", "frame"), wanted, strict=True):
@@ -115,6 +115,10 @@ def test_each_report_has_its_counts_and_widths(report):
         counts = np.bincount(width.ravel(), minlength=len(widths))
         assert len(counts) == len(widths)
         assert stats.chisquare(counts).pvalue > 0.001
+        start, size = getattr(drawn, f"{axis}_start"), {"band": 40, "frame": 36}[axis]
+        pvalues = [stats.chisquare(np.bincount(start[width == w], minlength=size - w + 1)).pvalue for w in widths]
+        assert min(pvalues) > 0.001 / len(pvalues)
+        assert (start + width).max() == size
 
 
 def test_the_mean_of_the_clips_channel_may_fill_the_stripes():

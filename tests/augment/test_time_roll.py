@@ -22,6 +22,15 @@ def test_each_clip_is_rolled_by_its_own_draw(shape):
         assert torch.equal(result, clip.roll(frames, -1))
 
 
+def test_a_mask_in_frames_is_rolled_alike_and_another_stays():
+    x, drawn = torch.randn(3, 2, 6, 11), TimeRollDraw(np.array([1, -4, 15]))
+    made = TimeRoll().apply(Batch(x=x, target=torch.eye(3), mask=x[:, :1]), drawn)
+    assert made.mask is not None
+    assert torch.equal(made.mask, made.x[:, :1])
+    other = torch.rand(3, 1, 6, 19)
+    assert TimeRoll().apply(Batch(x=x, target=torch.eye(3), mask=other), drawn).mask is other
+
+
 @pytest.mark.parametrize("deviation", [2.0, 10.0])
 def test_draws_are_rounded_normal_with_that_deviation_in_frames(deviation):
     drawn = TimeRoll(deviation).draw(

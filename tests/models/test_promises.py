@@ -31,6 +31,9 @@ CASES = {
     "CPMobile": (lambda: CPMobile(4, base_channels=8, n_blocks=(2, 1), strides=((1, 1), (2, 1), (1, 2))), (1, 17, 14)),
 }
 EACH = pytest.mark.parametrize("name", CASES)
+SLOW = pytest.mark.parametrize(  # of the variants later
+    "name", [pytest.param(name, marks=pytest.mark.full if "," in name else ()) for name in CASES]
+)
 
 
 def maps(name: str, n: int) -> Tensor:
@@ -95,7 +98,7 @@ def test_channels_last_and_folded_forms_say_the_same(name):
     torch.testing.assert_close(last(x.to(memory_format=torch.channels_last)), logits, atol=1e-5, rtol=1e-4)
 
 
-@EACH
+@SLOW
 def test_twenty_clips_are_learnt_by_heart(name):
     torch.manual_seed(3)
     network, x, target = CASES[name][0](), maps(name, 20), torch.arange(20) % 4
@@ -108,7 +111,7 @@ def test_twenty_clips_are_learnt_by_heart(name):
         assert torch.equal(network.eval()(x).argmax(1), target)
 
 
-@EACH
+@SLOW
 @torch.no_grad()
 def test_the_exported_file_says_what_the_network_says(name):
     x, deployed = maps(name, 3), Deployed(network_of(name), nn.Softmax(1)).eval()

@@ -25,7 +25,7 @@ class AutoLevel:
     and what lies between is stretched linearly to that range. Done twice it is done once.
 
     Args:
-        cut: share of the cells that is cut at each end, 0 up to below 0.5.
+        cut: share of the cells that is cut at each end, 0 up to below 0.5, in whole cells, rounded down.
         p: share of the clips that are stretched, 0..1.
     """
 
@@ -45,11 +45,10 @@ class AutoLevel:
         if not len(rows):
             return batch
         maps = batch.x[rows].flatten(2)
-        n = maps.shape[-1]
         # Cells of the ranks next to the cut, not interpolated between: then a second time cuts where the first one did.
-        rank = int(self.cut * n)
-        low, high = maps.kthvalue(rank + 1, -1, True).values, maps.kthvalue(n - rank, -1, True).values
-        least, greatest = maps.amin(-1, True), maps.amax(-1, True)
+        rank = int(self.cut * maps.shape[-1])
+        bottom, top = maps.topk(rank + 1, largest=False).values, maps.topk(rank + 1).values
+        least, low, greatest, high = bottom[..., :1], bottom[..., -1:], top[..., :1], top[..., -1:]
         width = high - low
         share = ((maps - low) / torch.where(width > 0, width, 1)).clamp(0, 1)
         # The ends by name, not by arithmetic: least + 1 * (greatest - least) may miss greatest by a rounding.

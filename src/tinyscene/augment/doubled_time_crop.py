@@ -23,7 +23,7 @@ class DoubledTimeCrop:
     """(..., frame) set twice in a row, and a window of it: 256x36x3, doubled to 256x72x3, cropped to 256x36x3.
 
     With as many frames as came it is a roll by any number of frames. At test time nothing is done: the window that
-    starts at frame 0 is the map itself.
+    starts at frame 0 is the map itself. A mask in frames is cropped alike.
 
     Args:
         n_frames: length of the window, 1 to twice what comes; None keeps the length.
@@ -47,8 +47,14 @@ class DoubledTimeCrop:
         return DoubledTimeCropDraw(rng.integers(0, 2 * frames - n_frames + 1, len(batch.x)), n_frames)
 
     def apply(self, batch: Batch, params: DoubledTimeCropDraw) -> Batch:
-        x = batch.x
-        start = torch.as_tensor(params.start, device=x.device)[:, None]
-        index = (torch.arange(params.n_frames, device=x.device) + start) % x.shape[-1]
-        shape = (*x.shape[:-1], params.n_frames)
-        return replace(batch, x=x.gather(-1, index.view(len(x), *[1] * (x.dim() - 2), params.n_frames).expand(shape)))
+        mask = batch.mask
+        if mask is not None and mask.shape[-1] == batch.x.shape[-1]:
+            mask = _window(mask, params)
+        return replace(batch, x=_window(batch.x, params), mask=mask)
+
+
+def _window(x: torch.Tensor, params: DoubledTimeCropDraw) -> torch.Tensor:
+    start = torch.as_tensor(params.start, device=x.device)[:, None]
+    index = (torch.arange(params.n_frames, device=x.device) + start) % x.shape[-1]
+    shape = (*x.shape[:-1], params.n_frames)
+    return x.gather(-1, index.view(len(x), *[1] * (x.dim() - 2), params.n_frames).expand(shape))

@@ -22,8 +22,9 @@ class ImageShiftDraw:
 class ImageShift:
     """(batch, channel, band, frame) moved as Keras' ImageDataGenerator moves pictures.
 
-    Its width_shift_range 0.6 is +-0.6 of the frames, evenly and with fractions (linear between frames); its
-    height_shift_range 3, being whole, is one of -2..2 bands. What is moved in from outside is the edge, repeated.
+    Its width_shift_range 0.6 is +-0.6 of the frames, evenly and with fractions (linear between frames). Its
+    height_shift_range 3, being whole, is 0, 1 or 2 bands, evenly, and then up or down, evenly: 0 comes twice as often
+    as any other of -2..2. What is moved in from outside is the edge, repeated. A mask of the map's size moves along.
 
     Args:
         frames: greatest shift along frames, as a share of them, 0..1.
@@ -41,22 +42,28 @@ class ImageShift:
     def draw(self, batch: Batch, rng: np.random.Generator) -> ImageShiftDraw:
         n, n_frames = len(batch.x), batch.x.shape[-1]
         frames = rng.uniform(-self.frames, self.frames, n) * n_frames
-        return ImageShiftDraw(frames, rng.integers(1 - self.bands, self.bands, n))
+        return ImageShiftDraw(frames, rng.integers(self.bands, size=n) * rng.choice((-1, 1), n))
 
     def apply(self, batch: Batch, params: ImageShiftDraw) -> Batch:
-        x = batch.x
-        n, n_channels, n_bands, n_frames = x.shape
-        clip = torch.arange(n, device=x.device)
-        bands = torch.as_tensor(params.bands, device=x.device)[:, None]
-        band = (torch.arange(n_bands, device=x.device) - bands).clamp(0, n_bands - 1)  # (clip, band)
-        frames = torch.as_tensor(params.frames, dtype=torch.float64, device=x.device)[:, None]
-        position = (torch.arange(n_frames, device=x.device) - frames).clamp(0, n_frames - 1)  # (clip, frame)
-        before = position.floor().long()
-        after = (before + 1).clamp(max=n_frames - 1)
-        weight = (position - before).to(x.dtype)[:, None, None]
+        mask = batch.mask
+        if mask is not None and mask.shape[-2:] == batch.x.shape[-2:]:
+            mask = _moved(mask, params)
+        return replace(batch, x=_moved(batch.x, params), mask=mask)
 
-        moved = x[clip[:, None], :, band].transpose(1, 2)  # (clip, channel, band, frame)
-        shape = (n, n_channels, n_bands, n_frames)
-        at_before = moved.gather(-1, before[:, None, None].expand(shape))
-        at_after = moved.gather(-1, after[:, None, None].expand(shape))
-        return replace(batch, x=torch.lerp(at_before, at_after, weight.expand(shape)))
+
+def _moved(x: torch.Tensor, params: ImageShiftDraw) -> torch.Tensor:
+    n, _, n_bands, n_frames = x.shape
+    # Where each cell comes from, in float64 on the CPU: some devices have none.
+    band = (np.arange(n_bands) - params.bands[:, None]).clip(0, n_bands - 1)  # (clip, band)
+    position = (np.arange(n_frames) - params.frames[:, None]).clip(0, n_frames - 1)  # (clip, frame)
+    before = np.floor(position).astype(np.int64)
+    after = np.minimum(before + 1, n_frames - 1)
+    weight = torch.as_tensor(position - before, dtype=x.dtype, device=x.device)[:, None, None].expand(x.shape)
+
+    clip = torch.arange(n, device=x.device)[:, None]
+    moved = x[clip, :, torch.as_tensor(band, device=x.device)].transpose(1, 2)  # (clip, channel, band, frame)
+    at_before, at_after = (
+        moved.gather(-1, torch.as_tensor(frame, device=x.device)[:, None, None].expand(x.shape))
+        for frame in (before, after)
+    )
+    return torch.lerp(at_before, at_after, weight)

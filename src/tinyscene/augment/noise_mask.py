@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from ..batch import Batch
 from ..errors import unknown, within
 
-_PER_UNIT = {"ln": 1.0, "log10": np.log(10.0), "db": np.log(10.0) / 10.0}
+_PER_UNIT = {"ln": 1.0, "log10": math.log(10), "db": math.log(10) / 10}  # natural logarithm of power
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,14 @@ class NoiseMask:
     """Adds noise to un-normalised log band features and sets Batch.mask to the clean share of each cell, 0..1.
 
     The report takes the mask "of the clean audio and the corresponding noise-added" features as a label and gives no
-    numbers. Band powers add up: the mask is clean / (clean + noise). It is a target for a network with a head for it;
-    without one this is plain noise. No system uses it: the report's numbers are those of SpecAugment.
+    numbers. It acts on bands because the mask then has the cells that the network sees, and band powers add up: the
+    mask is clean / (clean + noise), the mean over channels. It is a target for a network with a head for it; without
+    one this is plain noise. No system uses it: the report's numbers are those of SpecAugment.
+
+    The noise has the same mean power in every band: white with filters of equal area, else near to pink.
 
     Args:
-        low_snr_db, high_snr_db: range of the ratio of mean band power to mean noise power, even in dB.
+        low_snr_db, high_snr_db: range of the ratio of mean band power to mean noise power, even in dB, -100 to 100.
         log: the logarithm of the features, as LogMel.log: "log10", "ln" or "db".
         p: share of the clips that get noise, 0..1.
     """
@@ -37,7 +41,8 @@ class NoiseMask:
     places = ("bands",)
 
     def __init__(self, low_snr_db: float = 0.0, high_snr_db: float = 20.0, log: str = "log10", p: float = 0.5):
-        within("NoiseMask.high_snr_db", high_snr_db, low_snr_db)
+        within("NoiseMask.low_snr_db", low_snr_db, -100, 100)
+        within("NoiseMask.high_snr_db", high_snr_db, low_snr_db, 100)
         within("NoiseMask.p", p, 0, 1)
         if log not in _PER_UNIT:
             raise unknown("NoiseMask", "log", log, _PER_UNIT)
@@ -51,16 +56,12 @@ class NoiseMask:
         return NoiseMaskDraw(snr_db, noise / noise.mean((1, 2, 3), keepdims=True))
 
     def apply(self, batch: Batch, params: NoiseMaskDraw) -> Batch:
-        x = batch.x
-        scale = _PER_UNIT[self.log]
-        log_power = x.double() * scale
-        peak = log_power.amax((1, 2, 3), keepdim=True)  # powers relative to it: none overflows
-        clean = (log_power - peak).exp()
-        snr_db = torch.as_tensor(params.snr_db, device=x.device)[:, None, None, None]
-        level = clean.mean((1, 2, 3), keepdim=True) * (10 ** (-snr_db / 10)).nan_to_num(0.0)
-        noisy = clean + level * torch.as_tensor(params.noise, device=x.device)
-        mask = clean / noisy.clamp(min=torch.finfo(torch.float64).tiny)
-        chosen = ~snr_db.isnan()
-        louder = torch.where(chosen, (noisy.clamp(min=1e-300).log() + peak) / scale, x.double()).to(x.dtype)
-        mask = torch.where(chosen, mask, 1.0).mean(1, keepdim=True).to(x.dtype)
-        return replace(batch, x=louder, mask=mask)
+        x, scale = batch.x, _PER_UNIT[self.log]
+        clean = x * scale  # natural logarithms of power: no power is too great or too small
+        snr = torch.as_tensor(params.snr_db * _PER_UNIT["db"], dtype=x.dtype, device=x.device)[:, None, None, None]
+        level = clean.logsumexp((1, 2, 3), keepdim=True) - math.log(math.prod(x.shape[1:])) - snr
+        noise = level + torch.as_tensor(params.noise, dtype=x.dtype, device=x.device).log()
+        chosen = ~snr.isnan()
+        noisy = torch.where(chosen, torch.logaddexp(clean, noise) / scale, x)
+        mask = torch.where(chosen, (clean - noise).sigmoid(), 1.0)  # = clean / (clean + noise) of the powers
+        return replace(batch, x=noisy, mask=mask.mean(1, keepdim=True))

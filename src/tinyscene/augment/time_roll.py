@@ -21,6 +21,8 @@ class TimeRollDraw:
 class TimeRoll:
     """Each clip's frames rolled round by N(0, deviation), rounded; what leaves at one end comes in at the other.
 
+    A mask in frames is rolled alike.
+
     Args:
         deviation: standard deviation in frames, 0 or more ("N(0, 10)" in the report).
     """
@@ -35,7 +37,10 @@ class TimeRoll:
         return TimeRollDraw(np.rint(rng.normal(0, self.deviation, len(batch.x))).astype(np.int64))
 
     def apply(self, batch: Batch, params: TimeRollDraw) -> Batch:
-        return replace(batch, x=rolled(batch.x, params.frames))
+        mask = batch.mask
+        if mask is not None and mask.shape[-1] == batch.x.shape[-1]:
+            mask = rolled(mask, params.frames)
+        return replace(batch, x=rolled(batch.x, params.frames), mask=mask)
 
 
 def rolled(x: torch.Tensor, by: np.ndarray) -> torch.Tensor:

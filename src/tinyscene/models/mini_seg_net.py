@@ -29,9 +29,9 @@ class MiniSegNet(nn.Module):
     gives it: 474,122 as Keras counts. Its three students print totals only (120.21 k, 127.16 k, 126.07 k, below
     30 MMACs). Stand-ins that give these totals, all with stride (8, 2):
 
-        widths (32, 72, 72, 64, 32), hidden 48      120,210 parameters   20.6 MMACs
-        widths (32, 80, 80, 48, 16), hidden 192     127,162              18.3
-        widths (56, 64, 64, 64, 56), hidden 100     126,070              24.5
+        widths (32, 72, 72, 64, 32), hidden 48      120,210 parameters   20.7 MMACs on 256 bands and 36 frames
+        widths (32, 80, 80, 48, 16), hidden 192     127,162              18.4
+        widths (56, 64, 64, 64, 56), hidden 100     126,070              24.6
 
     Args:
         n_classes: outputs. in_channels: channels of the features.
@@ -73,7 +73,7 @@ class MiniSegNet(nn.Module):
         )
         self.decoder = nn.Sequential(
             nn.Sequential(nn.Upsample(scale_factor=2), *_layer(e2, d1a), *_layer(d1a, d1b)),
-            nn.Sequential(nn.Upsample(scale_factor=2), *_layer(d1b, d2, outer)),
+            nn.Sequential(nn.Upsample(scale_factor=2), *_layer(d1b, d2)),
         )
         self.head = nn.Sequential(nn.Linear(d2, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, n_classes))
         for module in self.modules():  # He et al. 2015: half of what a mixup norm lets through is not normalised
