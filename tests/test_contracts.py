@@ -25,6 +25,7 @@ import tinyscene.augment
 from tinyscene.audio import write_wav
 from tinyscene.batch import Batch
 from tinyscene.export import Deployed, slim, traced
+from tinyscene.nn.device_translator import DeviceTranslator
 from tinyscene.runtime.front_end import front_end as numpy_twin
 from tinyscene.spec import Spec, snake_case
 from tinyscene.system import Augment, System
@@ -45,6 +46,11 @@ def resource(name: str) -> str:
     if name == "folder":  # of impulse responses
         write_wav(Path(folder.name) / "response.wav", np.hanning(64).astype(np.float32)[32:], 8_000)
         return folder.name
+    if name == "weights":  # of a generator for the features of `example`
+        translator = DeviceTranslator(2, width=2, depth=2, mean=(-3.0, -3.0), deviation=(1.0, 1.0))
+        torch.nn.init.normal_(translator.generator.out.weight)
+        translator.write(Path(folder.name) / "generator.pt")
+        return str(Path(folder.name) / "generator.pt")
     raise KeyError(name)
 
 

@@ -35,6 +35,7 @@ def test_it_is_scipys_shift_with_the_nearest_edge(frames, bands, dtype):
 def test_frames_are_drawn_evenly_and_bands_as_keras_draws_whole_numbers():
     drawn = ImageShift(frames=0.6, bands=3).draw(batch(10_000, (1, 1, 36)), np.random.default_rng(0))
     assert stats.kstest(drawn.frames / 36, stats.uniform(-0.6, 1.2).cdf).pvalue > 0.001
+    assert 0.6 * 36 * 0.999 < np.abs(drawn.frames).max() <= 0.6 * 36
     counts = np.unique(drawn.bands, return_counts=True)
     assert counts[0].tolist() == [-2, -1, 0, 1, 2]
     # choice(3) * choice([-1, 1]) in get_random_transform: 0 has two ways to come, the others one each.

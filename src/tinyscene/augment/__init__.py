@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .image_shift import ImageShift
     from .mixup import Mixup
     from .noise_mask import NoiseMask
+    from .pix2pix import Pix2Pix
     from .random_crop import RandomCrop
     from .spec_augment import SpecAugment
     from .spec_augment_plus_plus import SpecAugmentPlusPlus
@@ -51,6 +52,7 @@ __all__ = [
     "ImageShift",
     "Mixup",
     "NoiseMask",
+    "Pix2Pix",
     "RandomCrop",
     "SpecAugment",
     "SpecAugmentPlusPlus",
@@ -78,6 +80,7 @@ __getattr__ = lazy_names(
         "ImageShift": "image_shift",
         "Mixup": "mixup",
         "NoiseMask": "noise_mask",
+        "Pix2Pix": "pix2pix",
         "RandomCrop": "random_crop",
         "SpecAugment": "spec_augment",
         "SpecAugmentPlusPlus": "spec_augment_plus_plus",

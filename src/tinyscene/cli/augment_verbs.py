@@ -82,6 +82,50 @@ def show(
     typer.echo(f"next: open {picture}    or, in a system file: {spec!r}", err=True)
 
 
+@augment.command(name="train-pix2pix")
+def train_pix2pix(
+    data: Annotated[Path, typer.Option(help="A data set whose devices recorded the same moments.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="File for the generator, such as pix2pix.pt.", show_default=False)],
+    system: Annotated[str, typer.Option(help="Whose features it learns.")] = "dsmn-1",
+    fold: Annotated[str | None, typer.Option(help="Train on the clips outside this test fold (default: 1).")] = None,
+    main: Annotated[str, typer.Option(help="The device to start from.")] = "a",
+    others: Annotated[str, typer.Option(help="The devices to imagine.")] = "s1,s2,s3",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="epochs, batch_size, lr, beta1, l1_weight, width, depth.")
+    ] = None,
+    front_end: Annotated[
+        list[str] | None, typer.Option("--system-set", help="Change a number of the system before.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Decides weights, order and dropout.")] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was cut off.")] = False,
+    accelerator: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
+) -> None:
+    """Train the generator of the augmentation pix2pix on clips of one moment; write it and a picture of its work."""
+    from ..pipeline import RunRecord, prepare
+    from ..pipeline.pix2pix import train_pix2pix as trained
+    from ..spec import changed
+    from ..systems import load_system
+    from ..train.pix2pix_fit import Pix2PixSettings
+    from .run_verbs import pairs
+    from .show import progress_bar
+
+    numbers = Pix2PixSettings()
+    for path, text in pairs("--set", settings).items():
+        numbers = changed("pix2pix", numbers, path, text)
+    chosen = load_system(system).with_settings(pairs("--system-set", front_end))
+    prepared = prepare(chosen, RunRecord(system, str(data.resolve()), seed, fold), progress_bar)
+    wanted_devices = tuple(name.strip() for name in others.split(",") if name.strip())
+    with progress_bar("pix2pix") as report:
+        picture, last = trained(prepared, out, numbers, main, wanted_devices, accelerator, resume, report)
+    print(f"{out}\n{picture}")
+    typer.echo(
+        f"held-out segments: generated {last['held_out']:.3f} from the target, device {main} itself "
+        f"{last['held_out_source']:.3f} (mean distance of features)\n"
+        f"next: in a system file, augment=Augment(features=(Spec(Pix2Pix, weights='{out}'),))",
+        err=True,
+    )
+
+
 def classes() -> dict[str, type]:
     """Every augmentation by its snake_case name, in alphabetical order."""
     import inspect

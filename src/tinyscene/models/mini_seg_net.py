@@ -73,7 +73,7 @@ class MiniSegNet(nn.Module):
         )
         self.decoder = nn.Sequential(
             nn.Sequential(nn.Upsample(scale_factor=2), *_layer(e2, d1a), *_layer(d1a, d1b)),
-            nn.Sequential(nn.Upsample(scale_factor=2), *_layer(d1b, d2)),
+            nn.Sequential(nn.Upsample(scale_factor=2), *_layer(d1b, d2, outer)),
         )
         self.head = nn.Sequential(nn.Linear(d2, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, n_classes))
         for module in self.modules():  # He et al. 2015: half of what a mixup norm lets through is not normalised

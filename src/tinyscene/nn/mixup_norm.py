@@ -18,8 +18,8 @@ class MixupNorm(nn.Module):
     other share keeps what the level says of the scene. In training one share is drawn for each batch from
     Beta(alpha, alpha), on torch's generator; in inference it is 1/2.
 
-    Report 000 (section 2.2) names the layer and gives no formula: this is the reading of the same authors' "Deep
-    semantic learning for ASC" (2024) abstract. weight and bias of every channel: 2 channels parameters, as its count
+    Report 000 (section 2.2) names the layer and gives no formula. This one is read from the abstract of the same
+    authors' "Deep semantic learning for ASC" (2024); a weight and a bias for each channel is what the report's count
     asks for. A map needs two cells or more.
 
     Args:

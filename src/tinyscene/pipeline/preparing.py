@@ -18,7 +18,7 @@ from ..errors import DataError, SettingError
 from ..frontends import FrontEnd
 from ..system import System
 from ..train import Decision, Job, group_membership
-from .learning import completed, learn, learners, load_learned, save_learned
+from .learning import Numbers, completed, learn, learners, load_learned, save_learned
 from .run_folder import RunRecord
 
 # Opens a progress display titled as told; what it gives is called with (done, all).
@@ -99,10 +99,17 @@ class Prepared:
         """The same with what its parts learned from the training clips of the first stage, kept in the run's folder."""
         numbers = load_learned(folder)
         if not numbers and learners(self.system):
-            share = self.system.recipe[0].build().validation_share
-            numbers = learn(self.system, lambda cut: self.crops(share, cut)[0])
+            numbers = self._learn()
             save_learned(folder, numbers)
         return replace(self, system=completed(self.system, numbers))
+
+    def with_learned(self) -> Prepared:
+        """As `learned`, for who has no run: the front end as a run with this seed and split will have it."""
+        return replace(self, system=completed(self.system, self._learn()))
+
+    def _learn(self) -> Numbers:
+        share = self.system.recipe[0].build().validation_share
+        return learn(self.system, lambda cut: self.crops(share, cut)[0])
 
     def store(self, rows: np.ndarray, cut: str, hop_s: float | None = None) -> ClipStore:
         """Band features of `rows`, from the cache or computed now."""
