@@ -39,7 +39,7 @@ N_CLASSES = 4
 
 
 @cache
-def resource(name: str) -> str:
+def resource(name: str, place: str) -> str:
     """What a class that has no default for `name` is given; it lies in a folder that lasts as long as the process."""
     folder = tempfile.TemporaryDirectory()
     atexit.register(folder.cleanup)
@@ -47,7 +47,8 @@ def resource(name: str) -> str:
         write_wav(Path(folder.name) / "response.wav", np.hanning(64).astype(np.float32)[32:], 8_000)
         return folder.name
     if name == "weights":  # of a generator for the features of `example`
-        translator = DeviceTranslator(2, width=2, depth=2, mean=(-3.0, -3.0), deviation=(1.0, 1.0))
+        channels = example(place).shape[1]
+        translator = DeviceTranslator(channels, 2, 2, mean=(-3.0,) * channels, deviation=(1.0,) * channels)
         torch.nn.init.normal_(translator.generator.out.weight)
         translator.write(Path(folder.name) / "generator.pt")
         return str(Path(folder.name) / "generator.pt")
@@ -89,7 +90,7 @@ def augmentation_cases() -> list[Any]:
     """(spec, place): every augmentation of every system where it acts, then each class with its defaults."""
     places = [field.name for field in fields(Augment)]
     used = [(spec, place) for system in SYSTEMS.values() for place in places for spec in getattr(system.augment, place)]
-    used += [(spec, place) for cls in augmentation_classes() for spec in default(cls) for place in cls.places]
+    used += [(spec, place) for cls in augmentation_classes() for place in cls.places for spec in default(cls, place)]
     cases = {json.dumps([place, spec.plain()], default=str): (spec, place) for spec, place in used}
     return [
         pytest.param(spec, place, id=f"{spec.name}-{place}{'' if spec.numbers else '-defaults'}")
@@ -97,9 +98,9 @@ def augmentation_cases() -> list[Any]:
     ]
 
 
-def default(cls: type) -> list[Spec]:
+def default(cls: type, place: str) -> list[Spec]:
     """The class with its defaults; one that asks for a file or folder is given one."""
-    return [Spec(cls, **{name: resource(name) for name in Spec(cls).missing()})]
+    return [Spec(cls, **{name: resource(name, place) for name in Spec(cls).missing()})]
 
 
 AUGMENTATIONS = pytest.mark.parametrize(("spec", "place"), augmentation_cases())
