@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from tinyscene.augment import Pix2Pix, augmented
+from tinyscene.augment import Pix2pix, augmented
 from tinyscene.batch import Batch
 from tinyscene.errors import DataError, ModelError, SettingError
 from tinyscene.nn.device_translator import read_translator
@@ -116,7 +116,7 @@ def batch(devices: tuple[str, ...] = ("a", "s1", "a", "b")) -> Batch:
 
 def test_clips_of_the_main_device_become_what_the_generator_makes(trained):
     before = batch()
-    after = augmented(before, [Pix2Pix(str(trained[0]), p=1.0)], np.random.default_rng(0)).x
+    after = augmented(before, [Pix2pix(str(trained[0]), p=1.0)], np.random.default_rng(0)).x
     with torch.no_grad():
         wanted = read_translator(trained[0], "test")(before.x[[0, 2]])
     torch.testing.assert_close(after[[0, 2]], wanted)
@@ -124,12 +124,12 @@ def test_clips_of_the_main_device_become_what_the_generator_makes(trained):
 
 
 def test_without_devices_every_clip_may_be_generated(trained):
-    drawn = Pix2Pix(str(trained[0]), p=1.0).draw(batch(()), np.random.default_rng(0))
+    drawn = Pix2pix(str(trained[0]), p=1.0).draw(batch(()), np.random.default_rng(0))
     assert drawn.chosen.all()
 
 
 def test_it_can_be_sent_to_another_process(trained):
-    part, clips = Pix2Pix(str(trained[0]), p=1.0), batch()
+    part, clips = Pix2pix(str(trained[0]), p=1.0), batch()
     augmented(clips, [part], np.random.default_rng(0))
     sent = pickle.dumps(part)
     assert len(sent) < 1_000
@@ -140,12 +140,12 @@ def test_it_can_be_sent_to_another_process(trained):
 def test_other_features_than_it_was_trained_on_are_told(trained):
     clips = Batch(x=torch.zeros(2, 3, 32, 24), target=torch.eye(2))
     with pytest.raises(SettingError, match=r"trained on features of 2 channel\(s\); 3 came"):
-        augmented(clips, [Pix2Pix(str(trained[0]), p=1.0)], np.random.default_rng(0))
+        augmented(clips, [Pix2pix(str(trained[0]), p=1.0)], np.random.default_rng(0))
 
 
 def test_a_file_that_is_no_generator_is_told(tmp_path, trained):
-    with pytest.raises(ModelError, match=r"Pix2Pix\.weights takes a file.*does not exist"):
-        Pix2Pix(str(tmp_path / "nothing.pt"))
+    with pytest.raises(ModelError, match=r"Pix2pix\.weights takes a file.*does not exist"):
+        Pix2pix(str(tmp_path / "nothing.pt"))
     whole = trained[0].read_bytes()
     torch.save({"weights": 1}, tmp_path / "foreign.pt")
     for name, content, words in (
@@ -155,4 +155,4 @@ def test_a_file_that_is_no_generator_is_told(tmp_path, trained):
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ModelError, match=words):
-            _ = Pix2Pix(str(tmp_path / name)).translator
+            _ = Pix2pix(str(tmp_path / name)).translator

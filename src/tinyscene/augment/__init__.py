@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .image_shift import ImageShift
     from .mixup import Mixup
     from .noise_mask import NoiseMask
-    from .pix2pix import Pix2Pix
+    from .pix2pix import Pix2pix
     from .random_crop import RandomCrop
     from .spec_augment import SpecAugment
     from .spec_augment_plus_plus import SpecAugmentPlusPlus
@@ -52,7 +52,7 @@ __all__ = [
     "ImageShift",
     "Mixup",
     "NoiseMask",
-    "Pix2Pix",
+    "Pix2pix",
     "RandomCrop",
     "SpecAugment",
     "SpecAugmentPlusPlus",
@@ -80,7 +80,7 @@ __getattr__ = lazy_names(
         "ImageShift": "image_shift",
         "Mixup": "mixup",
         "NoiseMask": "noise_mask",
-        "Pix2Pix": "pix2pix",
+        "Pix2pix": "pix2pix",
         "RandomCrop": "random_crop",
         "SpecAugment": "spec_augment",
         "SpecAugmentPlusPlus": "spec_augment_plus_plus",

@@ -17,13 +17,13 @@ CLIPS_AT_ONCE = 16  # through the generator: its inner maps are large
 
 
 @dataclass(frozen=True)
-class Pix2PixDraw:
+class Pix2pixDraw:
     """Which clips are generated anew, (batch,) bool."""
 
     chosen: np.ndarray
 
 
-class Pix2Pix:
+class Pix2pix:
     """(batch, channel, band, frame): clips of the main device become what the generator makes of them; targets stay.
 
     Args:
@@ -35,9 +35,9 @@ class Pix2Pix:
     places = ("features", "bands")
 
     def __init__(self, weights: str, p: float = 0.5, main: str = "a"):
-        within("Pix2Pix.p", p, 0, 1)
+        within("Pix2pix.p", p, 0, 1)
         if not Path(weights).expanduser().is_file():
-            read_translator(Path(weights).expanduser(), "Pix2Pix.weights")  # says so
+            read_translator(Path(weights).expanduser(), "Pix2pix.weights")  # says so
         self.weights, self.p, self.main = weights, p, main
         self._translator: DeviceTranslator | None = None
 
@@ -45,18 +45,18 @@ class Pix2Pix:
     def translator(self) -> DeviceTranslator:
         """The generator. Raises ModelError for a file that is none."""
         if self._translator is None:
-            self._translator = read_translator(Path(self.weights).expanduser(), "Pix2Pix.weights")
+            self._translator = read_translator(Path(self.weights).expanduser(), "Pix2pix.weights")
         return self._translator
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_translator": None}  # another process reads the file for itself
 
-    def draw(self, batch: Batch, rng: np.random.Generator) -> Pix2PixDraw:
+    def draw(self, batch: Batch, rng: np.random.Generator) -> Pix2pixDraw:
         chosen = rng.random(len(batch.x)) < self.p
-        return Pix2PixDraw(chosen & (np.asarray(batch.device) == self.main) if batch.device else chosen)
+        return Pix2pixDraw(chosen & (np.asarray(batch.device) == self.main) if batch.device else chosen)
 
     @torch.no_grad()
-    def apply(self, batch: Batch, params: Pix2PixDraw) -> Batch:
+    def apply(self, batch: Batch, params: Pix2pixDraw) -> Batch:
         rows = np.flatnonzero(params.chosen)
         if not len(rows):
             return batch
@@ -64,7 +64,7 @@ class Pix2Pix:
         channels = translator.numbers["channels"]
         if batch.x.shape[1] != channels:
             raise SettingError(
-                f"Pix2Pix.weights: {self.weights} was trained on features of {channels} channel(s); "
+                f"Pix2pix.weights: {self.weights} was trained on features of {channels} channel(s); "
                 f"{batch.x.shape[1]} came. Train one on the features of this system."
             )
         x = batch.x.clone()

@@ -121,7 +121,7 @@ def train_pix2pix(
     typer.echo(
         f"held-out segments: generated {last['held_out']:.3f} from the target, device {main} itself "
         f"{last['held_out_source']:.3f} (mean distance of features)\n"
-        f"next: in a system file, augment=Augment(features=(Spec(Pix2Pix, weights='{out}'),))",
+        f"next: in a system file, augment=Augment(features=(Spec(Pix2pix, weights='{out}'),))",
         err=True,
     )
 
