@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +121,7 @@ def contenders() -> dict[str, Callable[[np.ndarray], Callable[[], object]]]:
     return found
 
 
-def in_turns(work: dict[str, Callable[[], object]], rounds: int, in_a_row: int = 10) -> dict[str, float]:
+def in_turns(work: Mapping[str, Callable[[], object]], rounds: int, in_a_row: int = 10) -> dict[str, float]:
     """Seconds of the fastest run of each, all taking turns; in a row, since each finds the cache full of another's."""
     fastest = dict.fromkeys(work, float("inf"))
     for _ in range(rounds):
