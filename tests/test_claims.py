@@ -14,7 +14,7 @@ from tinyscene.evaluate import count_complexity
 from tinyscene.systems import systems
 
 SYSTEMS = systems()
-RECOUNTED = ("parameters", "macs", "bytes")
+RECOUNTED = {"parameters": "parameters", "parameters, Keras": "parameters_keras", "macs": "macs", "bytes": "bytes"}
 CLAIMS = [(name, key, claim) for name, system in SYSTEMS.items() for key, claim in system.claims.items()]
 IDS = [f"{name}-{key}" for name, key, _ in CLAIMS]
 EVERY_CLAIM = pytest.mark.parametrize(("name", "key", "claim"), CLAIMS, ids=IDS)
@@ -44,7 +44,8 @@ def test_reached_figure_is_recounted(name, key, claim):
     if key not in RECOUNTED or claim.reached is None:
         return
     counts = counted(name)
-    assert counts[key] == claim.reached, f"{name} has {counts[key]:,} {key}; its file says {claim.reached:,}"
+    reached = counts[RECOUNTED[key]]
+    assert reached == claim.reached, f"{name} has {reached:,} {key}; its file says {claim.reached:,}"
     if key == "macs":
         assert counts["torchinfo"] == claim.reached
     if key == "parameters":

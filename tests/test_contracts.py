@@ -283,10 +283,12 @@ def test_front_end_exports(spec, window, rate):
 
 def narrow(spec: Spec) -> Spec:
     """The same architecture a quarter as wide, where it can be told its widths."""
-    widths = spec.fields.get("widths")
-    if not isinstance(widths, tuple):
-        return spec
-    return spec.but(widths=tuple(max(4, width // 16 * 4) for width in widths))
+    changes = {}
+    for name in ("widths", "filters"):
+        widths = spec.fields.get(name)
+        if isinstance(widths, tuple):
+            changes[name] = tuple(max(4, width // 16 * 4) for width in widths)
+    return spec.but(**changes)
 
 
 @cache

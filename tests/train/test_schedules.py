@@ -7,7 +7,7 @@ import math
 import pytest
 
 from tinyscene.errors import SettingError
-from tinyscene.train import CosineWarmup
+from tinyscene.train import CosineRestarts, CosineWarmup
 
 
 def timm_lr(epoch: int, t_initial: int, base: float, warmup_t: int, warmup_lr_init: float, lr_min: float) -> float:
@@ -57,3 +57,28 @@ def test_a_run_shorter_than_the_warm_up_has_rates_all_the_same():
 def test_negative_warm_up_is_told():
     with pytest.raises(SettingError, match=r"CosineWarmup.warmup_epochs takes 0 or more; -1 came"):
         CosineWarmup(warmup_epochs=-1)
+
+
+def test_restarts_of_report_000_are_where_it_prints_them_and_torchs():
+    import torch
+
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([weight], lr=0.1)
+    reference = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, T_0=10, T_mult=2, eta_min=1e-5)
+    schedule = CosineRestarts(first=10, factor=2, lr_min=1e-5)
+    rates = []
+    for epoch in range(311):
+        rates.append(schedule.lr(epoch, 310, 0.1))
+        assert rates[-1] == pytest.approx(reference.get_last_lr()[0], rel=1e-9)
+        optimizer.step()
+        reference.step()
+    restarts = [epoch + 1 for epoch, rate in enumerate(rates) if rate == 0.1]  # the report counts epochs from 1
+    assert restarts == [1, 11, 31, 71, 151, 311]
+    assert min(rates) < 1.1e-4
+
+
+@pytest.mark.parametrize("numbers", [{"first": 0}, {"factor": 0}])
+def test_restarts_out_of_range_are_told(numbers):
+    (name,) = numbers
+    with pytest.raises(SettingError, match=rf"CosineRestarts\.{name} takes 1 or more; 0 came"):
+        CosineRestarts(**numbers)

@@ -2,5 +2,6 @@
 
 from .dssc import DSSC, FoldedDSSC
 from .eca import ECA
+from .mixup_norm import FoldedMixupNorm, MixupNorm
 
-__all__ = ["DSSC", "ECA", "FoldedDSSC"]
+__all__ = ["DSSC", "ECA", "FoldedDSSC", "FoldedMixupNorm", "MixupNorm"]

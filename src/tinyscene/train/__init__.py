@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from .loop import WEIGHTS, train
     from .machine import chosen_machine
     from .objectives import SceneAndGroupLoss, group_membership
-    from .schedules import CosineWarmup
+    from .schedules import CosineRestarts, CosineWarmup
 
 __all__ = [
     "JOURNAL",
     "WEIGHTS",
+    "CosineRestarts",
     "CosineWarmup",
     "Decision",
     "Fit",
@@ -37,6 +38,7 @@ __getattr__ = lazy_names(
     {
         "JOURNAL": "journal",
         "WEIGHTS": "loop",
+        "CosineRestarts": "schedules",
         "CosineWarmup": "schedules",
         "Decision": "decision",
         "Fit": "fit",

@@ -39,7 +39,7 @@ def train(stage: Fit, network: nn.Module, job: Job, folder: Path, callbacks: Seq
     module = SceneModule(
         network,
         job,
-        SceneAndGroupLoss(job.membership),
+        SceneAndGroupLoss(job.membership, stage.reduction),
         project_conflicting if stage.pcgrad else summed,
         stage.optimizer,
         stage.schedule,

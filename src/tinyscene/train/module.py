@@ -17,7 +17,7 @@ from ..batch import Batch
 from ..errors import TinysceneError
 from ..spec import Spec
 from .job import Job, predict
-from .schedules import CosineWarmup
+from .schedules import Schedule
 
 Gradients = Callable[[Sequence[Tensor], Sequence[nn.Parameter]], None]
 
@@ -36,7 +36,7 @@ class SceneModule(pl.LightningModule):
         objective: nn.Module,
         gradients: Gradients,
         optimizer: Spec,
-        schedule: CosineWarmup,
+        schedule: Schedule,
         epochs: int,
     ):
         super().__init__()

@@ -12,23 +12,24 @@ from torch.nn import functional as F
 class SceneAndGroupLoss(nn.Module):
     """Cross-entropy of the scenes and, where the data set has scene groups, of the groups (report 001, section 3.3).
 
-    The group target is the scene target summed over each group, so mixed clips keep their mass. Losses are summed
-    over the batch, as the report's code does: with plain SGD the sum, not the mean, is what its rate belongs to.
+    The group target is the scene target summed over each group, so mixed clips keep their mass.
 
     Args:
         membership: (class, group) 0/1 matrix, or None where only scenes are told apart.
+        reduction: "sum" over the batch, as the code of report 001 does, or "mean".
     """
 
-    def __init__(self, membership: Tensor | None = None):
+    def __init__(self, membership: Tensor | None = None, reduction: str = "sum"):
         super().__init__()
+        self.reduction = reduction
         self.register_buffer("membership", membership, persistent=False)
         self.membership: Tensor | None
 
     def forward(self, logits: Tensor, target: Tensor) -> list[Tensor]:
         n_classes = target.shape[1]
-        losses = [F.cross_entropy(logits[:, :n_classes], target, reduction="sum")]
+        losses = [F.cross_entropy(logits[:, :n_classes], target, reduction=self.reduction)]
         if self.membership is not None:
-            losses.append(F.cross_entropy(logits[:, n_classes:], target @ self.membership, reduction="sum"))
+            losses.append(F.cross_entropy(logits[:, n_classes:], target @ self.membership, reduction=self.reduction))
         return losses
 
 

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
-from ..errors import SettingError
+from ..errors import SettingError, within
+
+
+class Schedule(Protocol):
+    """What every schedule offers."""
+
+    def lr(self, epoch: int, epochs: int, base: float) -> float: ...
 
 
 class CosineWarmup:
@@ -27,3 +34,26 @@ class CosineWarmup:
             return self.warmup_lr + epoch * (base - self.warmup_lr) / self.warmup_epochs
         progress = min(1.0, (epoch - self.warmup_epochs) / epochs)
         return self.lr_min + 0.5 * (base - self.lr_min) * (1 + math.cos(math.pi * progress))
+
+
+class CosineRestarts:
+    """Half a cosine after another, each longer than the one before (SGDR, Loshchilov and Hutter 2017).
+
+    Report 000, section 3.1, prints the restarts 11, 31, 71, 151 and 311: cycles of 10, 20, 40, 80 and 160 epochs.
+
+    Args:
+        first: epochs of the first cycle. factor: how much longer each next one is.
+        lr_min: rate at each cycle's end.
+    """
+
+    def __init__(self, first: int = 10, factor: int = 2, lr_min: float = 0.0):
+        within("CosineRestarts.first", first, 1)
+        within("CosineRestarts.factor", factor, 1)
+        self.first, self.factor, self.lr_min = first, factor, lr_min
+
+    def lr(self, epoch: int, epochs: int, base: float) -> float:
+        """Learning rate of `epoch` (0-based), for an optimiser whose own rate is `base`."""
+        start, length = 0, self.first
+        while epoch >= start + length:
+            start, length = start + length, length * self.factor
+        return self.lr_min + 0.5 * (base - self.lr_min) * (1 + math.cos(math.pi * (epoch - start) / length))
