@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-EPOCHS = ("--set", "recipe.fit.epochs=3")
+EPOCHS = ("--set", "recipe.fit.epochs=10")  # enough to be interrupted in, on a busy machine too
 
 
 def start(*words: object) -> subprocess.Popen[str]:
@@ -61,7 +61,7 @@ def test_a_killed_training_resumes_to_the_same_weights(tmp_path: Path, uninterru
 
 def test_ctrl_c_keeps_what_was_done_and_says_how_to_go_on(tmp_path: Path, scenes: Path, narrow: Path):
     folder = tmp_path / "run"
-    process = start("train", narrow, "--data", scenes, "--out", folder, *EPOCHS)
+    process = start("train", narrow, "--data", scenes, "--out", folder, "--set", "recipe.fit.epochs=300")
     wait_for(process, folder / "fit" / "last.ckpt")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=120)
