@@ -31,3 +31,15 @@ def write_whole(path: str | os.PathLike[str], data: bytes | memoryview | str) ->
     finally:
         if os.path.lexists(temporary):  # also after Ctrl-C
             os.remove(temporary)
+
+
+def make_folder(folder: Path, advice: str) -> None:
+    """Make it and those above it.
+
+    Raises:
+        OutputError: it cannot be made, or a file has its name; ends in `advice`.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"the folder {folder} cannot be made: {error.strerror}. {advice}") from None

@@ -30,7 +30,7 @@ def test_list_names_every_augmentation_its_places_and_its_systems(tinyscene):
     for name, cls in classes().items():
         (line,) = [line for line in answer.out.splitlines() if line.split()[:1] == [name]]
         assert ", ".join(cls.places) in line
-    assert "dsmn-1" in next(line for line in answer.out.splitlines() if line.startswith("mixup"))
+    assert "dsmn-1" in next(line for line in answer.out.splitlines() if line.startswith("spectrum_correction"))
 
 
 # One for each place; the docs' pages were made of all of them.
@@ -97,6 +97,7 @@ def test_a_spectrum_correction_is_heard_as_its_curve(tmp_path, tinyscene, clip):
         (("gain", "--set", "p=2"), "Gain.p takes 0 to 1; 2"),
         (("random_crop",), "RandomCrop changes nothing in this clip"),
         (("gain", "--beside", "nothing.wav"), "nothing.wav does not exist"),
+        (("gain", "--out", __file__), "test_augment.py cannot be made: File exists. Choose another --out."),
     ],
 )
 def test_mistakes_are_told_in_one_line(tmp_path, tinyscene, clip, words, message):

@@ -185,7 +185,7 @@ def test_a_cache_that_cannot_be_made_names_the_way_out(small_system, clips, tmp_
     monkeypatch.setenv("TINYSCENE_CACHE", str(tmp_path / "file"))
     with pytest.raises(OutputError) as caught:
         ClipStore(small_system, clips(0.5, 0.5), "whole")
-    assert str(caught.value).startswith(f"the feature cache {tmp_path / 'file'}{os.sep}")
+    assert str(caught.value).startswith(f"the folder {tmp_path / 'file'}{os.sep}")
     assert str(caught.value).endswith(
         " cannot be made: Not a directory. Set TINYSCENE_CACHE to a folder that can be written."
     )

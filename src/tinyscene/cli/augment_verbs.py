@@ -31,9 +31,7 @@ def list_() -> None:
         for place in fields(system.augment):
             for spec in getattr(system.augment, place.name):
                 users.setdefault(spec.name, []).append(name)
-    rows = [
-        (name, ", ".join(cls.places), summary(cls), ", ".join(users.get(name, []))) for name, cls in classes().items()
-    ]
+    rows = [(name, ", ".join(cls.places), summary(cls), few(users.get(name, []))) for name, cls in classes().items()]
     print_table(("augmentation", "places", "what it does", "systems"), rows, right=False)
     print("\nnext: tinyscene augment show NAME FILE --out DIR")
 
@@ -57,7 +55,7 @@ def show(
     """Write before and after of a clip: DIR/NAME.png, and the sounds as DIR/NAME-before.wav and -after.wav."""
     from ..audio import write_wav
     from ..evaluate import draw_spectrograms
-    from ..files import write_whole
+    from ..files import make_folder, write_whole
     from ..pipeline import demonstrate
     from ..systems import load_system
 
@@ -69,7 +67,7 @@ def show(
     titles = {"before": files[0].name, "after": spec.name, "beside": beside.name if beside else ""}
     maps = {f"{key}: {titles[key]}" if titles[key] else key: one for key, one in made.maps.items()}
     png = draw_spectrograms(summary(spec.target), maps, made.unit, made.curve, chosen.task.window_s)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out, "Choose another --out.")
     picture = out / f"{spec.name}.png"
     write_whole(picture, png)
     print(picture)
@@ -136,6 +134,12 @@ def classes() -> dict[str, type]:
     public = (getattr(folder, name) for name in folder.__all__)
     found = [value for value in public if inspect.isclass(value) and isinstance(getattr(value, "places", None), tuple)]
     return dict(sorted((snake_case(cls.__name__), cls) for cls in found))
+
+
+def few(names: list[str]) -> str:
+    """The first names of a list, and how many more there are."""
+    shown = ", ".join(names[:2])
+    return shown if len(names) <= 2 else f"{shown} and {len(names) - 2} more"
 
 
 def summary(cls: Any) -> str:

@@ -17,7 +17,7 @@ import torch
 from .. import __version__
 from ..audio import read_audio, resample
 from ..errors import AudioError, DataError, OutputError
-from ..files import write_whole
+from ..files import make_folder, write_whole
 from ..frontends import FrontEnd
 from ..runtime.windows import SILENCE_RANGE, cut_windows, fill_window, sounding
 from ..system import System
@@ -122,13 +122,7 @@ class ClipStore:
         missing = [shard for shard in range(self._n_shards) if not self._shard(shard).is_file()]
         if not missing:
             return
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(
-                f"the feature cache {self.folder} cannot be made: {error.strerror}. "
-                "Set TINYSCENE_CACHE to a folder that can be written."
-            ) from None
+        make_folder(self.folder, "Set TINYSCENE_CACHE to a folder that can be written: features are kept there.")
         done = len(self._paths) - sum(len(self._rows(shard)) for shard in missing)
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # one clip a worker: threads inside threads cost more than they give

@@ -12,7 +12,7 @@ import torch
 from ..data import ClipStore
 from ..errors import OutputError
 from ..evaluate import draw_spectrograms
-from ..files import write_whole
+from ..files import make_folder, write_whole
 from ..frontends import FrontEnd
 from ..nn.device_translator import read_translator
 from ..train.pix2pix_fit import Pix2PixSettings, aligned_pairs, fit_pix2pix
@@ -73,10 +73,7 @@ def train_pix2pix(
         for inside in (False, True)
     )
     facts = {"system": prepared.system.name, "data": prepared.dataset.name, "main": main, "others": list(others)}
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{out.parent} cannot be made: {error.strerror}. Choose another --out.") from None
+    make_folder(out.parent, "Choose another --out.")
     history = fit_pix2pix(training, shown, out, settings, prepared.seed, accelerator, resume, facts, progress)
     picture = out.with_suffix(".png")
     write_whole(picture, draw_examples(shown if len(shown) else training, out))
