@@ -161,3 +161,27 @@ def test_python_runs(page, monkeypatch, tmp_path):
         for key, value in list(vars(module).items()):
             if key.startswith("test_"):
                 value()
+
+
+# ---- pages made from the code ----
+
+
+def test_every_augmentation_has_its_page_and_picture_as_the_code_has_it_now():
+    import importlib.util
+
+    from tinyscene.cli.augment_verbs import classes
+
+    folder = ROOT / "docs" / "augmentations"
+    spec = importlib.util.spec_from_file_location("make_pages", folder / "make.py")
+    assert spec is not None
+    assert spec.loader is not None
+    make = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(make)
+    found = classes()
+    for name, cls in found.items():
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG"), name
+        page = (folder / f"{name}.md").read_text(encoding="utf-8")
+        assert page == make.page(name, cls), f"{name}.md is out of date: run docs/augmentations/make.py {name}"
+    assert (folder / "README.md").read_text(encoding="utf-8") == make.index(found)
+    assert {path.stem for path in folder.glob("*.md")} == {*found, "README"}, "a page of a part that is gone"
+    assert f"{len(found)} augmentations" in (ROOT / "README.md").read_text(encoding="utf-8")

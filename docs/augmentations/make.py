@@ -1,6 +1,8 @@
 """Writes the pages of this folder: one for each augmentation, with its picture. Run it after a change of one.
 
-    python docs/augmentations/make.py [NAME ...]
+    python docs/augmentations/make.py [NAME ... | --text]
+
+With --text the pictures stay: seconds instead of minutes.
 
 The clips are synthetic scenes of a park and a street; nothing measured is in the pictures.
 """
@@ -49,18 +51,20 @@ def main(names: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         clips = scenes(Path(folder))
         for name, cls in found.items():
-            if names and name not in names:
+            if names and name not in names and names != ["--text"]:
                 continue
             spec = Spec(cls)
             if "folder" in spec.missing():
                 spec = spec.but(folder=str(responses(Path(folder))))
-            if name == "pix2pix":
+            if names == ["--text"]:
+                pass
+            elif name == "pix2pix":
                 trained_picture(Path(folder))
             else:
                 picture(name, spec.but(**NUMBERS.get(name, {})), clips)
-            page(name, cls)
+            (HERE / f"{name}.md").write_text(page(name, cls))
             print(name)
-    index(found)
+    (HERE / "README.md").write_text(index(found))
 
 
 def scenes(folder: Path) -> list[np.ndarray]:
@@ -106,7 +110,7 @@ def trained_picture(folder: Path) -> None:
     (HERE / "pix2pix.png").write_bytes(made.read_bytes())
 
 
-def page(name: str, cls: type) -> None:
+def page(name: str, cls: type) -> str:
     """NAME.md: what its file says of it, its numbers, its users."""
     spec = Spec(cls)
     numbers = shown({key: value for key, value in spec.fields.items() if key not in spec.missing()})
@@ -136,7 +140,7 @@ def page(name: str, cls: type) -> None:
         "",
         "All [augmentations](README.md). The clips of the pictures are synthetic scenes.",
     ]
-    (HERE / f"{name}.md").write_text("\n".join(lines) + "\n")
+    return "\n".join(lines) + "\n"
 
 
 def shown(numbers: dict[str, object]) -> str:
@@ -145,13 +149,13 @@ def shown(numbers: dict[str, object]) -> str:
     return ", ".join(f"{key}={value!r}" for key, value in short.items())
 
 
-def index(found: dict[str, type]) -> None:
+def index(found: dict[str, type]) -> str:
     """README.md: all of them."""
     rows = [
         f"| [{cls.__name__}]({name}.md) | {', '.join(cls.places)} | {summary(cls)} |"  # type: ignore[attr-defined]
         for name, cls in found.items()
     ]
-    text = "\n".join(
+    return "\n".join(
         [
             "# Augmentations",
             "",
@@ -161,9 +165,9 @@ def index(found: dict[str, type]) -> None:
             "| augmentation | places | what it does |",
             "|---|---|---|",
             *rows,
+            "",
         ]
     )
-    (HERE / "README.md").write_text(text + "\n")
 
 
 if __name__ == "__main__":

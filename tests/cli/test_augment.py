@@ -107,3 +107,31 @@ def test_mistakes_are_told_in_one_line(tmp_path, tinyscene, clip, words, message
     assert message in answer.err
     assert len(answer.err.strip().splitlines()) == 1
     assert not (tmp_path / "out").exists(), "something was written before the mistake was found"
+
+
+SMALL = ("--set", "epochs=2", "--set", "width=2", "--set", "depth=3", "--system-set", "frontend.spectral.n_mels=32")
+
+
+def test_a_generator_is_trained_used_and_shown(tmp_path, tinyscene, scenes, clip):
+    out = tmp_path / "made" / "device.pt"
+    answer = tinyscene("augment", "train-pix2pix", "--data", scenes, "--out", out, *SMALL)
+    assert answer.code == 0, answer.err
+    assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    assert "from the target" in answer.err
+    again = tinyscene("augment", "train-pix2pix", "--data", scenes, "--out", out, *SMALL)
+    assert again.code == 2
+    assert "exists already" in again.err
+
+    shown = tinyscene(
+        "augment", "show", "pix2pix", clip, "--out", tmp_path, "--set", f"weights={out}", "--beside", clip
+    )
+    assert shown.code == 0, shown.err
+    assert (tmp_path / "pix2pix.png").is_file()
+
+
+def test_a_set_without_aligned_devices_is_told(tmp_path, tinyscene, scenes):
+    out = tmp_path / "device.pt"
+    answer = tinyscene("augment", "train-pix2pix", "--data", scenes, "--out", out, "--others", "s6", *SMALL)
+    assert answer.code == 2
+    assert "on the device a and on one of s6" in answer.err
+    assert not list(tmp_path.iterdir())

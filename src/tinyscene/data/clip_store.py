@@ -122,7 +122,7 @@ class ClipStore:
         missing = [shard for shard in range(self._n_shards) if not self._shard(shard).is_file()]
         if not missing:
             return
-        make_folder(self.folder, "Set TINYSCENE_CACHE to a folder that can be written: features are kept there.")
+        make_folder(self.folder, "Set TINYSCENE_CACHE to a folder that can be written.")
         done = len(self._paths) - sum(len(self._rows(shard)) for shard in missing)
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # one clip a worker: threads inside threads cost more than they give
