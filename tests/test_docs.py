@@ -181,7 +181,7 @@ def test_every_augmentation_has_its_page_and_picture_as_the_code_has_it_now():
     for name, cls in found.items():
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG"), name
         page = (folder / f"{name}.md").read_text(encoding="utf-8")
-        assert page == make.page(name, cls), f"{name}.md is out of date: run docs/augmentations/make.py {name}"
+        assert page == make.page(name, cls), f"{name}.md is out of date: run docs/augmentations/make.py --text"
     assert (folder / "README.md").read_text(encoding="utf-8") == make.index(found)
     assert {path.stem for path in folder.glob("*.md")} == {*found, "README"}, "a page of a part that is gone"
     assert f"{len(found)} augmentations" in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -6,9 +6,11 @@ from .dataset import Dataset, make_dataset
 from .open import open_dataset
 from .split import Split, fold_split, inner_validation, share_split
 from .synthetic import make_synthetic_set
-from .tau import open_tau, parse_name
+from .tau import TAU_CLASSES, TAU_GROUPS, open_tau, parse_name
 
 __all__ = [
+    "TAU_CLASSES",
+    "TAU_GROUPS",
     "ClipStore",
     "Crops",
     "Dataset",

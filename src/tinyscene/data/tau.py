@@ -9,6 +9,25 @@ from ..errors import DataError
 from .dataset import Dataset, make_dataset
 from .tables import read_table
 
+# The scenes of every TAU set in the order of all DCASE baselines, and the three groups of the 3-class sets.
+TAU_CLASSES = (
+    "airport",
+    "bus",
+    "metro",
+    "metro_station",
+    "park",
+    "public_square",
+    "shopping_mall",
+    "street_pedestrian",
+    "street_traffic",
+    "tram",
+)
+TAU_GROUPS = {
+    "indoor": ("airport", "metro_station", "shopping_mall"),
+    "outdoor": ("park", "public_square", "street_pedestrian", "street_traffic"),
+    "transportation": ("bus", "metro", "tram"),
+}
+
 
 @dataclass(frozen=True)
 class ClipName:

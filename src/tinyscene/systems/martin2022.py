@@ -7,6 +7,7 @@ the task page says nothing of it, and no figure of theirs is claimed to be reach
 from torch.optim import Adam
 
 from ..compress import Int8
+from ..data import TAU_CLASSES
 from ..frontends import FrontEnd, LogMel
 from ..models import Dcase2022Baseline
 from ..spec import Spec
@@ -24,18 +25,7 @@ DCASE2022_BASELINE = System(
         code="marmoi/dcase2022_task1_baseline",
     ),
     task=Task(
-        classes=(
-            "airport",
-            "bus",
-            "metro",
-            "metro_station",
-            "park",
-            "public_square",
-            "shopping_mall",
-            "street_pedestrian",
-            "street_traffic",
-            "tram",
-        ),
+        classes=TAU_CLASSES,
         sample_rate_hz=44_100,
         window_s=1.0,
     ),

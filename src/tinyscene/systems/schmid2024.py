@@ -7,6 +7,7 @@ Network and front end are the organisers' (CPJKU/dcase2024_task1_baseline), and 
 from torch.optim import AdamW
 
 from ..augment import FreqMixStyle, SpecAugment, TimeShift
+from ..data import TAU_CLASSES
 from ..frontends import FrontEnd, LogMel
 from ..models import CPMobile
 from ..spec import Spec
@@ -24,18 +25,7 @@ CP_MOBILE = System(
         code="CPJKU/dcase2024_task1_baseline",
     ),
     task=Task(
-        classes=(
-            "airport",
-            "bus",
-            "metro",
-            "metro_station",
-            "park",
-            "public_square",
-            "shopping_mall",
-            "street_pedestrian",
-            "street_traffic",
-            "tram",
-        ),
+        classes=TAU_CLASSES,
         sample_rate_hz=32_000,
         window_s=1.0,
     ),

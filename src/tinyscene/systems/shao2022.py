@@ -8,6 +8,7 @@ from torch.optim import SGD
 
 from ..augment import AutoLevel, DoubledTimeCrop, ImageShift, Mixup, SpecAugment
 from ..compress import Int8
+from ..data import TAU_CLASSES
 from ..frontends import Deltas, FittedStandardisation, FrontEnd, LogMel
 from ..models import MiniSegNet
 from ..spec import Spec
@@ -22,18 +23,7 @@ REPORT = Report(
 )
 
 TASK = Task(
-    classes=(
-        "airport",
-        "bus",
-        "metro",
-        "metro_station",
-        "park",
-        "public_square",
-        "shopping_mall",
-        "street_pedestrian",
-        "street_traffic",
-        "tram",
-    ),
+    classes=TAU_CLASSES,
     sample_rate_hz=44_100,  # section 2.1
     window_s=1.0,  # section 2.1
 )

@@ -8,6 +8,7 @@ from torch.optim import SGD, RAdam
 
 from ..augment import Mixup, SpecAugment, SpectrumCorrection
 from ..compress import Int8
+from ..data import TAU_CLASSES, TAU_GROUPS
 from ..frontends import FrontEnd, LogMel, StandardisedDeltas
 from ..models import DSMN
 from ..spec import Spec
@@ -24,23 +25,8 @@ REPORT = Report(
 )
 
 TASK = Task(
-    classes=(
-        "airport",
-        "bus",
-        "metro",
-        "metro_station",
-        "park",
-        "public_square",
-        "shopping_mall",
-        "street_pedestrian",
-        "street_traffic",
-        "tram",
-    ),
-    groups={  # table 1; its "Street, Pedestrian" is the one class street_pedestrian
-        "indoor": ("airport", "metro_station", "shopping_mall"),
-        "outdoor": ("park", "public_square", "street_pedestrian", "street_traffic"),
-        "transportation": ("bus", "metro", "tram"),
-    },
+    classes=TAU_CLASSES,
+    groups=TAU_GROUPS,  # table 1; its "Street, Pedestrian" is the one class street_pedestrian
     sample_rate_hz=44_100,  # section 2.1
     window_s=1.0,  # the task's clips
 )
