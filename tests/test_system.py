@@ -42,6 +42,11 @@ def test_a_system_is_frozen():
         SYSTEM.name = "other"  # type: ignore[misc]
 
 
+def test_parts_are_not_spelled_on_the_command_line():
+    with pytest.raises(SettingError, match=r"augment\.wave takes parts, or \(\) for none; 'gain' came\. To add parts"):
+        SYSTEM.with_settings({"augment.wave": "gain"})
+
+
 def test_settings_reach_every_kind_of_part():
     made = SYSTEM.with_settings(
         {

@@ -157,7 +157,12 @@ def _parsed(owner: str, old: Any, text: str, words: set[str]) -> Any:
         names = list(old.fields) if isinstance(old, Spec) else [field.name for field in fields(old)]
         raise SettingError(f"{owner} is a part, not a number; set one of its fields: {', '.join(names)}.")
     if {"tuple", "Spec"} <= words:
-        raise SettingError(f"{owner} takes parts, not numbers; write a system file: tinyscene new mine --from SYSTEM")
+        if text.strip() == "()":
+            return ()
+        raise SettingError(
+            f"{owner} takes parts, or () for none; '{text}' came. To add parts, write a system file: "
+            "tinyscene new mine --from SYSTEM"
+        )
     if text.lower() == "none" and (old is None or "None" in words):
         return None
     if isinstance(old, str) or (old is None and "str" in words):
