@@ -233,11 +233,13 @@ def sounds(window: int, rate: int) -> Tensor:
     """(3, window): loud noise, a tone in noise, very quiet noise: what one clip does to another would show.
 
     The tone stands 30 dB above its noise: float32 keeps seven digits of the loudest bin, the logarithm asks for the
-    digits of the faintest.
+    digits of the faintest. It swells: a step that divides by a band's deviation would magnify the last digits of a band
+    that does not vary.
     """
     rng = np.random.default_rng(3)
-    noise = rng.normal(0, 1, (3, window)) * [[0.2], [1e-2], [1e-4]]
-    noise[1] += 0.3 * np.sin(2 * np.pi * 440 * np.arange(window) / rate)
+    noise = rng.normal(0, 1, (3, window)) * [[0.2], [1e-2], [1e-3]]
+    time_s = np.arange(window) / rate
+    noise[1] += 0.3 * (0.6 + 0.4 * np.sin(2 * np.pi * 3 * time_s)) * np.sin(2 * np.pi * 440 * time_s)
     return torch.from_numpy(noise).float()
 
 

@@ -11,10 +11,13 @@ from torch.func import functional_call
 
 from tinyscene.compress import fold
 from tinyscene.export import Deployed, slim, traced
+from tinyscene.models.amfm import AMFM
+from tinyscene.models.cnn6_ca import CNN6CA
 from tinyscene.models.cp_mobile import CPMobile
 from tinyscene.models.dcase2022_baseline import Dcase2022Baseline
 from tinyscene.models.mini_seg_net import MiniSegNet
 from tinyscene.models.pham_cnn import PhamCNN
+from tinyscene.models.resnet_se import ResNetSE
 
 SEG = {"n_classes": 4, "in_channels": 2, "widths": (6, 8, 8, 8, 6), "hidden": 12, "dropout": 0.0}
 PHAM = {"n_classes": 4, "widths": (4, 6, 6, 8), "dropouts": (0.0,) * 4}
@@ -28,6 +31,13 @@ CASES = {
         lambda: Dcase2022Baseline(4, widths=(3, 3, 6), hidden=12, dropout=0.0, n_bands=41, n_frames=51),
         (1, 41, 51),
     ),
+    "AMFM": (lambda: AMFM(4, filters=(4, 6, 6, 6, 4), hidden=10, reduction=2, dropout=0.0), (1, 19, 22)),
+    "AMFM, groups": (
+        lambda: AMFM(2, 2, filters=(4, 6, 6, 6, 4), hidden=10, reduction=1, dropout=0.0, in_channels=2),
+        (2, 17, 16),
+    ),
+    "ResNetSE": (lambda: ResNetSE(4, 2, widths=(4, 6, 6, 8), blocks=1, reduction=2), (2, 18, 13)),
+    "CNN6CA": (lambda: CNN6CA(4, 17, widths=(6, 8, 8), reduction=2, hidden=10, dropout=0.0), (1, 17, 12)),
     "CPMobile": (lambda: CPMobile(4, base_channels=8, n_blocks=(2, 1), strides=((1, 1), (2, 1), (1, 2))), (1, 17, 14)),
 }
 EACH = pytest.mark.parametrize("name", CASES)

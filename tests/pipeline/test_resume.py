@@ -17,7 +17,12 @@ EPOCHS = ("--set", "recipe.fit.epochs=10")  # enough to be interrupted in, on a 
 
 def start(*words: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "tinyscene", *map(str, words)], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-m", "tinyscene", *map(str, words)],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # tests that run in the background of a shell inherit its deafness to Ctrl-C
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
