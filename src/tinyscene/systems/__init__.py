@@ -15,11 +15,11 @@ __all__ = ["load_system", "system_file", "systems"]
 
 
 def systems() -> dict[str, System]:
-    """Name -> system, in the order of the files and of the systems in them."""
+    """Name -> system, by year of publication; within a year in the order of the files and of the systems in them."""
     found: dict[str, System] = {}
     for info in pkgutil.iter_modules(__path__):
         found |= _systems_of(importlib.import_module(f"{__name__}.{info.name}"))
-    return found
+    return dict(sorted(found.items(), key=lambda item: item[1].report.year))
 
 
 def load_system(name: str) -> System:
