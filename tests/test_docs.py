@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 import sys
@@ -166,18 +167,30 @@ def test_python_runs(page, monkeypatch, tmp_path):
 # ---- pages made from the code ----
 
 
-def test_every_augmentation_has_its_page_and_picture_as_the_code_has_it_now():
-    import importlib.util
-
-    from tinyscene.cli.augment_verbs import classes
-
-    folder = ROOT / "docs" / "augmentations"
-    spec = importlib.util.spec_from_file_location("make_pages", folder / "make.py")
+def maker(folder: Path) -> ModuleType:
+    """The script that writes a folder's pages."""
+    spec = importlib.util.spec_from_file_location(f"make_{folder.name}", folder / "make.py")
     assert spec is not None
     assert spec.loader is not None
     make = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(make)
-    found = classes()
+    return make
+
+
+def test_every_report_has_its_page_as_its_system_file_has_it_now():
+    folder = ROOT / "docs" / "systems"
+    pages = maker(folder).pages()
+    for name, text in pages.items():
+        page = (folder / f"{name}.md").read_text(encoding="utf-8")
+        assert page == text, f"docs/systems/{name}.md is out of date: run docs/systems/make.py"
+    assert {path.stem for path in folder.glob("*.md")} == set(pages), "a page of a report that is gone"
+
+
+def test_every_augmentation_has_its_page_and_picture_as_the_code_has_it_now():
+    from tinyscene.cli.augment_verbs import classes
+
+    folder = ROOT / "docs" / "augmentations"
+    make, found = maker(folder), classes()
     for name, cls in found.items():
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG"), name
         page = (folder / f"{name}.md").read_text(encoding="utf-8")
