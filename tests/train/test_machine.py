@@ -6,17 +6,17 @@ import pytest
 import torch
 
 from tinyscene.errors import SettingError
-from tinyscene.train import chosen_machine
+from tinyscene.train import Machine
 
 
 def test_auto_is_the_cpu_in_full_precision_without_a_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert chosen_machine("auto", "auto") == ("cpu", "32-true")
+    assert Machine().decided() == Machine("cpu", "32-true")
 
 
 def test_auto_is_mixed_precision_on_a_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert chosen_machine("auto", "auto") == ("cuda", "bf16-mixed")
+    assert Machine().decided() == Machine("cuda", "bf16-mixed")
 
 
 @pytest.mark.parametrize(
@@ -30,5 +30,15 @@ def test_auto_is_mixed_precision_on_a_gpu(monkeypatch):
 def test_what_is_not_there_is_refused(accelerator: str, precision: str, told: str, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SettingError) as refused:
-        chosen_machine(accelerator, precision)
+        Machine(accelerator, precision).decided()
     assert str(refused.value) == told
+
+
+def test_compiling_without_a_compiler_is_refused_and_says_that_it_is_not_needed(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(
+        SettingError, match=r"--compile needs a C\+\+ compiler and none of g\+\+, clang\+\+, c\+\+ is there"
+    ):
+        Machine("cpu", compiled=True).decided()
+    assert Machine("cpu").decided().accelerator == "cpu"

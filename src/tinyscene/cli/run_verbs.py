@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 Accelerator = Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")]
 Precision = Annotated[str, typer.Option(help="32-true, bf16-mixed or auto (mixed on a CUDA GPU).")]
+Compile = Annotated[
+    bool, typer.Option("--compile", help="Let torch.compile make the training step: minutes first, then faster.")
+]
 Run = Annotated[Path, typer.Argument(help="A run folder, made by train.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with a run that was cut off.")]
@@ -39,15 +42,16 @@ def train(
     resume: Resume = False,
     accelerator: Accelerator = "auto",
     precision: Precision = "auto",
+    compile_step: Compile = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Log to RUN/STAGE/tensorboard too.")] = False,
 ) -> None:
     """Train a system on a data set: the training stages of its recipe."""
     from ..pipeline import RunRecord, circumstances, prepare, run_stages, start_run
     from ..systems import load_system, system_file
-    from ..train import chosen_machine
+    from ..train import Machine
     from .show import progress_bar
 
-    chosen_machine(accelerator, precision)
+    machine = Machine(accelerator, precision, compile_step).decided()
     if fold is not None and test_share is not None:
         raise SettingError("--fold and --test-share exclude each other; give one.")
     own = ".py" in system
@@ -63,7 +67,7 @@ def train(
     )
     chosen = load_system(system).with_settings(record.settings)
     prepared = prepare(chosen, record, progress_bar)
-    prepared.probe()  # data or numbers that cannot be used leave no run folder behind
+    prepared.probe(machine)  # data or numbers that cannot be used leave no run folder behind
     from dataclasses import replace
 
     record = replace(record, classes=prepared.dataset.classes)
@@ -75,7 +79,7 @@ def train(
         f"{len(prepared.split.test)} test clips, {len(prepared.dataset.classes)} classes, {prepared.split.how}",
         err=True,
     )
-    run_stages(prepared, out, False, resume, accelerator, precision, tensorboard)
+    run_stages(prepared, out, False, resume, machine, tensorboard)
     print(f"trained: {out}\nnext: tinyscene evaluate {out}    or    tinyscene compress {out}")
 
 
@@ -109,12 +113,13 @@ def compress(
     """Make a trained run smaller: the compressing stages of its recipe (int8), each a folder in the run."""
     from ..errors import OutputError
     from ..pipeline import finished_stages, run_stages
+    from ..train import Machine
 
     prepared, _ = opened(run)
     done = [stage.name for stage in finished_stages(prepared, run) if stage.compresses]
     if done and not resume:
         raise OutputError(f"{run} is compressed already ({', '.join(done)}); delete {run / done[0]} to do it again.")
-    names = run_stages(prepared, run, True, resume, accelerator, precision)
+    names = run_stages(prepared, run, True, resume, Machine(accelerator, precision))
     print(f"compressed: {', '.join(str(run / name) for name in names)}")
     print(f"next: tinyscene export {run} --form waveform    then    tinyscene evaluate {run}")
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ..errors import SettingError, within
 from ..nn.coordinate_attention import CoordinateAttention
+from ..nn.dilated_depthwise_conv import DilatedDepthwiseConv
 
 
 class CNN6CA(nn.Module):
@@ -68,18 +69,10 @@ class SeparableLayer(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, reduction: int):
         super().__init__()
         self.point = nn.Conv2d(in_channels, out_channels, 1, bias=False)
-        self.frame = _along(out_channels, (1, 3))
-        self.band = _along(out_channels, (3, 1))
+        self.frame = nn.Sequential(DilatedDepthwiseConv(out_channels, "frame"), nn.BatchNorm2d(out_channels))
+        self.band = nn.Sequential(DilatedDepthwiseConv(out_channels, "band"), nn.BatchNorm2d(out_channels))
         self.out = nn.Sequential(nn.ReLU(), CoordinateAttention(out_channels, reduction), nn.AvgPool2d(2))
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.point(x)
         return self.out(self.frame(x) + self.band(x))
-
-
-def _along(channels: int, kernel: tuple[int, int]) -> nn.Module:
-    """Depthwise, of every other cell along one axis, as many outputs as inputs; with its own norm."""
-    reach = (kernel[0] - 1, kernel[1] - 1)
-    dilation = (max(1, reach[0]), max(1, reach[1]))
-    conv = nn.Conv2d(channels, channels, kernel, padding=reach, dilation=dilation, groups=channels, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm2d(channels))

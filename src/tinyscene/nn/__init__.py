@@ -2,6 +2,7 @@
 
 from .cbam import CBAM
 from .coordinate_attention import CoordinateAttention
+from .dilated_depthwise_conv import DilatedDepthwiseConv
 from .dssc import DSSC, FoldedDSSC
 from .eca import ECA
 from .mfm import MFMConv, MFMLinear, max_feature_map
@@ -13,6 +14,7 @@ __all__ = [
     "DSSC",
     "ECA",
     "CoordinateAttention",
+    "DilatedDepthwiseConv",
     "FoldedDSSC",
     "FoldedMixupNorm",
     "MFMConv",

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import SettingError
+from .dilated_depthwise_conv import DilatedDepthwiseConv
 
 
 class DSSC(nn.Module):
@@ -23,8 +24,8 @@ class DSSC(nn.Module):
             )
         o = out_channels
         self.pointwise = nn.Conv2d(in_channels, o, 1, groups=o, bias=False)
-        self.band = nn.Conv2d(o, o, (3, 1), padding=(2, 0), dilation=(2, 1), groups=o, bias=False)
-        self.frame = nn.Conv2d(o, o, (1, 3), padding=(0, 2), dilation=(1, 2), groups=o, bias=False)
+        self.band = DilatedDepthwiseConv(o, "band")
+        self.frame = DilatedDepthwiseConv(o, "frame")
         self.norm = nn.BatchNorm2d(o)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from ..data import ClipStore, Crops, Dataset, Split, fold_split, inner_validatio
 from ..errors import DataError, SettingError
 from ..frontends import FrontEnd
 from ..system import System
-from ..train import Decision, Job, group_membership
+from ..train import Decision, Job, Machine, group_membership
 from .learning import Numbers, completed, learn, learners, load_learned, save_learned
 from .run_folder import RunRecord
 
@@ -60,16 +60,21 @@ class Prepared:
         torch.manual_seed(self.seed)
         return self.system.model.build(**heads)
 
-    def probe(self) -> None:
+    def probe(self, machine: Machine) -> None:
         """Build every part once, so that a number out of range shows before anything is written.
 
         Raises:
-            SettingError: naming the field.
+            SettingError: naming the field, or what `machine` cannot serve.
         """
         self.network().eval()(self.example())
         for spec in self.system.recipe:
             spec.build()
-        self.augmentations()
+        hidden = self.augmentations()["hidden"]
+        if machine.compiled and hidden:
+            raise SettingError(
+                f"--compile cannot serve {type(hidden[0]).__name__}, which changes what lies inside the network in "
+                "each step; train without --compile."
+            )
 
     def example(self) -> Tensor:
         """Two windows of finished features, to trace and to count on."""
@@ -132,7 +137,7 @@ class Prepared:
         )
         return Crops(store, self.dataset.take(self.split.train), own, self.seed, wave), held_out, store
 
-    def job(self, validation_share: float, resume: bool, accelerator: str, precision: str, tensorboard: bool) -> Job:
+    def job(self, validation_share: float, resume: bool, machine: Machine, tensorboard: bool) -> Job:
         """The training data of a stage, made ready: crops, held-out windows, augmentations."""
         augment = self.augmentations()
         cut = "waveform" if augment["wave"] or augment["spectrum"] else "whole"
@@ -147,8 +152,7 @@ class Prepared:
             membership=self.membership,
             example=self.example(),
             seed=self.seed,
-            accelerator=accelerator,
-            precision=precision,
+            machine=machine,
             tensorboard=tensorboard,
             resume=resume,
         )

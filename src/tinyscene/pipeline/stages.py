@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from ..errors import ModelError, SettingError
-from ..train import WEIGHTS, Fit, load
+from ..train import WEIGHTS, Fit, Machine, load
 from .preparing import Prepared
 
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ def run_stages(
     folder: Path,
     compress: bool,
     resume: bool = False,
-    accelerator: str = "auto",
-    precision: str = "auto",
+    machine: Machine | None = None,
     tensorboard: bool = False,
 ) -> list[str]:
     """Run the training stages of the recipe, or with `compress` the compressing ones; returns their names.
@@ -45,7 +44,7 @@ def run_stages(
             if not compress:
                 network.load_state_dict(load(own / WEIGHTS))
             continue
-        job = prepared.job(stage.validation_share, resume, accelerator, precision, tensorboard)
+        job = prepared.job(stage.validation_share, resume, machine or Machine(), tensorboard)
         network = stage.run(network, job, own)
     return [stage.name for stage in wanted]
 

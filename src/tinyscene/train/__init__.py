@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .job import Job, predict
     from .journal import JOURNAL, read_journal
     from .loop import WEIGHTS, train
-    from .machine import chosen_machine
+    from .machine import Machine
     from .objectives import SceneAndGroupLoss, group_membership
     from .schedules import CosineRestarts, CosineWarmup
 
@@ -23,8 +23,8 @@ __all__ = [
     "Decision",
     "Fit",
     "Job",
+    "Machine",
     "SceneAndGroupLoss",
-    "chosen_machine",
     "group_membership",
     "load",
     "predict",
@@ -43,8 +43,8 @@ __getattr__ = lazy_names(
         "Decision": "decision",
         "Fit": "fit",
         "Job": "job",
+        "Machine": "machine",
         "SceneAndGroupLoss": "objectives",
-        "chosen_machine": "machine",
         "group_membership": "objectives",
         "load": "checkpoints",
         "predict": "job",

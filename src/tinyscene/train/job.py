@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..augment import Augmentation
 from ..data import ClipStore, Crops, clip_windows
 from ..frontends import FrontEnd
+from .machine import Machine
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,7 @@ class Job:
     membership: Tensor | None
     example: Tensor
     seed: int
-    accelerator: str = "auto"
-    precision: str = "auto"
+    machine: Machine = field(default_factory=Machine)
     tensorboard: bool = False
     resume: bool = False
 

@@ -21,7 +21,7 @@ from .gradients import project_conflicting, summed
 from .job import Job
 from .journal import JOURNAL
 from .keeper import BEST, CHECKPOINT, Keeper
-from .machine import chosen_machine
+from .machine import Machine, keep_memory
 from .module import SceneModule
 from .objectives import SceneAndGroupLoss
 from .progress import StageProgress
@@ -34,7 +34,9 @@ WEIGHTS = "weights.pt"
 
 def train(stage: Fit, network: nn.Module, job: Job, folder: Path, callbacks: Sequence[pl.Callback] = ()) -> nn.Module:
     """Train `network` as `stage` says; returns it on the CPU, in eval. `folder` gets weights, journal, checkpoint."""
+    machine = job.machine.decided()
     folder.mkdir(parents=True, exist_ok=True)
+    keep_memory()
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     module = SceneModule(
         network,
@@ -52,7 +54,7 @@ def train(stage: Fit, network: nn.Module, job: Job, folder: Path, callbacks: Seq
     select = stage.select if len(job.validation) else "last"
     keeper = Keeper(folder, select)
     _fit(
-        _trainer(job, stage.epochs, [*callbacks, StageProgress(stage.name, stage.epochs), keeper], folder),
+        _trainer(job, machine, stage.epochs, [*callbacks, StageProgress(stage.name, stage.epochs), keeper], folder),
         module,
         training_loader(job.crops, stage.batch_size),
         checkpoint if job.resume and checkpoint.is_file() else None,
@@ -66,11 +68,10 @@ def train(stage: Fit, network: nn.Module, job: Job, folder: Path, callbacks: Seq
     return network
 
 
-def _trainer(job: Job, epochs: int, callbacks: list[pl.Callback], folder: Path) -> pl.Trainer:
+def _trainer(job: Job, machine: Machine, epochs: int, callbacks: list[pl.Callback], folder: Path) -> pl.Trainer:
     warnings.filterwarnings("ignore", module="lightning")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.ERROR)
-    accelerator, precision = chosen_machine(job.accelerator, job.precision)
     logger = False
     if job.tensorboard:
         try:
@@ -80,9 +81,9 @@ def _trainer(job: Job, epochs: int, callbacks: list[pl.Callback], folder: Path) 
         except ModuleNotFoundError:
             raise missing_extra("--tensorboard", "tensorboard") from None
     return pl.Trainer(
-        accelerator=accelerator,
+        accelerator=machine.accelerator,
         devices=1,
-        precision=precision,  # type: ignore[arg-type]
+        precision=machine.precision,  # type: ignore[arg-type]
         max_epochs=epochs,
         callbacks=callbacks,
         plugins=[checkpoints.SafeCheckpointIO()],

@@ -46,6 +46,9 @@ class SceneModule(pl.LightningModule):
         self.schedule, self.epochs = schedule, epochs
         self.row: dict[str, Any] = {}  # the journal's line of the last whole epoch
         self._loss, self._right, self._seen = 0.0, 0.0, 0
+        self._logits: Callable[[Tensor], Tensor] = network.__call__
+        if job.machine.compiled:
+            self._logits = torch.compile(network, dynamic=False).__call__  # no submodule: the weights are saved once
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return self.optimizer_spec.build(params=self.network.parameters())
@@ -68,7 +71,7 @@ class SceneModule(pl.LightningModule):
         with torch.no_grad():
             batch = self._features(batch, rng)
         with hidden_augmentation(self.network, self.job.augment["hidden"], batch, rng):
-            logits = self.network(batch.x.contiguous(memory_format=torch.channels_last)).float()
+            logits = self._logits(batch.x.contiguous(memory_format=torch.channels_last)).float()
         losses = self.objective(logits, batch.target)
         optimizer = self.optimizers()
         assert isinstance(optimizer, LightningOptimizer)

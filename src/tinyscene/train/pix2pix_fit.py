@@ -17,7 +17,7 @@ from ..nn.device_translator import DeviceTranslator
 from ..nn.patch_gan import PatchGAN
 from . import checkpoints
 from .journal import append_row
-from .machine import chosen_machine
+from .machine import Machine
 
 _ORDER, _HELD_OUT = 0x0D1E, 0x4E1D
 
@@ -99,7 +99,7 @@ def fit_pix2pix(
         TinysceneError: a loss that is not finite.
         OutputError: the folder cannot be written.
     """
-    device, _ = chosen_machine(accelerator, "32-true")
+    device = Machine(accelerator, "32-true").decided().accelerator
     torch.manual_seed(seed)
     mean, deviation = _statistics(pairs)
     channels = len(mean)
