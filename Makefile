@@ -15,6 +15,9 @@ test: .venv/ready
 test-full: demo
 	$(BIN)/pytest -m "full or not full"
 	$(BIN)/python benchmarks/systems.py
+	$(BIN)/python benchmarks/complexity.py
+	$(BIN)/python benchmarks/training_step.py
+	$(BIN)/python benchmarks/inference.py
 	$(BIN)/python benchmarks/speed.py --model $(DEMO)/run/dsmn-1-int8-waveform.onnx
 	@if [ -n "$$TINYSCENE_DATA" ]; then $(BIN)/python benchmarks/esc10_fold1.py; \
 	else echo "TINYSCENE_DATA is not set: benchmarks/esc10_fold1.py was not run"; fi

@@ -49,7 +49,7 @@ def plain(network: nn.Module) -> nn.Module:
         if isinstance(module, SegmentedDistillation):
             module.__class__ = PlainHalves
         elif isinstance(module, DilatedDepthwiseConv):
-            module.__class__ = nn.Conv2d
+            module.__class__ = nn.Conv2d  # type: ignore[assignment]
     return network
 
 

@@ -142,7 +142,7 @@ def written(tmp_path_factory: pytest.TempPathFactory, scenes: Path) -> Written:
     from tinyscene.audio import read_audio
     from tinyscene.compress import converted, fold, prepared, settle
     from tinyscene.data import open_dataset
-    from tinyscene.evaluate import count_complexity
+    from tinyscene.evaluate import count_complexity, without_layers
     from tinyscene.export import FORMS, Export, write_model
     from tinyscene.train import Decision, group_membership
 
@@ -182,7 +182,8 @@ def written(tmp_path_factory: pytest.TempPathFactory, scenes: Path) -> Written:
     decide = Decision(10, group_membership(system.task.classes, system.task.groups), 0.2)
     export, path = {}, {}
     for precision, ready in (("float32", fold(network)), ("int8", converted(simulated).eval())):
-        complexity = count_complexity(network.eval(), features[:1], 1.0, fold(network) if precision == "int8" else None)
+        int8_form = fold(network) if precision == "int8" else None
+        complexity = without_layers(count_complexity(network.eval(), features[:1], 1.0, int8_form))
         claims = {"data": data.name, "accuracy": 0.5}
         export[precision] = Export("narrow", system, data.classes, ready, decide, precision, complexity, claims)
         for form in FORMS:

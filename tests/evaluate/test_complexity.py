@@ -9,10 +9,12 @@ import torch
 import torchinfo
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from tinyscene import load_system
 from tinyscene.compress import fold
-from tinyscene.evaluate import count_complexity, count_onnx
+from tinyscene.errors import ModelError
+from tinyscene.evaluate import blocks, check_limits, count_complexity, count_onnx, ensemble
 
 WIDTHS, STEM, HIDDEN, OUTPUTS = (24, 32, 64, 64, 64), 16, 100, 13
 BANDS, FRAMES = 256, 44
@@ -214,3 +216,193 @@ def test_a_graph_counted_by_hand(quantised, kernel_bytes):
     assert counts["bytes_nonzero"] == kernel_bytes + 4 * (2 + 3 + 1 + 12)
     assert counts["macs"] == (54 + 3) * (4 * 3) + 3 + 3 + 12
     assert counts["macs_per_s"] == 2 * counts["macs"]
+
+
+# ---- the official counters' two rules and the true count ----
+
+
+def counted(name: str, **options: object) -> dict:
+    system = load_system(name)
+    features = system.frontend.build().eval()(torch.zeros(1, system.window_samples))
+    network = system.model.build()
+    int8_form = fold(network) if options.pop("int8", False) else None
+    return count_complexity(network, features, system.task.window_s, int8_form, **options)
+
+
+def test_the_baseline_of_2024_counts_as_published():
+    counts = counted("cp-mobile", half=True)
+    assert (counts["parameters"], counts["macs"], counts["bytes"]) == (61_148, 29_419_156, 122_296)
+    assert counts["bytes_by_type"] == {"float16": 122_296}
+    assert counts["macs_true"] == 29_419_156 - 2_708  # what the official rule charges for batch norm
+
+
+def test_the_baseline_of_2022_by_each_convention():
+    counts, stored = counted("dcase2022-baseline"), counted("dcase2022-baseline", int8=True)
+    assert counts["macs"] == 29_271_638  # torch's rule
+    assert counts["macs_tflite"] == 29_234_920  # the published figure, of the TFLite file
+    assert counts["macs_true"] == 29_203_560
+    assert counts["parameters"] == 46_118
+    assert stored["parameters_keras"] == 46_246
+    assert stored["bytes"] == 46_512  # the published "parameters" are these bytes
+    assert stored["bytes_by_type"] == {"int8": 45_816, "int32": 4 * 174}
+
+
+def test_amfm_in_half_precision_passes_one_reading_of_2021():
+    counts = counted("amfm", half=True)
+    assert counts["bytes"] == 130_848
+    # All weights filled: an untrained batch norm's zero shifts would be free.
+    verdict = {row["year"]: row["ok"] for row in check_limits(counts | {"bytes_nonzero": counts["bytes"]})}
+    assert (verdict["2021 1A, kB"], verdict["2021 1A, KiB"]) == (False, True)
+
+
+def test_batch_norm_is_free_in_2020():
+    counts = counted("cp-mobile")
+    norms = (counts["parameters_keras"] - counts["parameters"]) // 2  # scales; shifts are as many, and still 0
+    assert counts["bytes_nonzero"] - counts["bytes_nonzero_2020"] == 4 * norms
+
+
+class Functional(nn.Module):
+    """What official counters do not see: a convolution without a module, attention, a linear layer over time."""
+
+    def __init__(self):
+        super().__init__()
+        self.kernel = nn.Parameter(torch.ones(6, 2, 3, 3))
+        self.attention = nn.MultiheadAttention(6, 2, batch_first=True)
+        self.over_time = nn.Linear(6, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.nn.functional.conv2d(x, self.kernel, padding=1).mean(2).transpose(1, 2)  # (batch, frame, 6)
+        return self.over_time(self.attention(x, x, x, need_weights=False)[0])
+
+
+def test_true_macs_charge_what_the_official_rule_does_not_see():
+    bands, frames = 4, 7
+    network = Functional().eval()
+    counts = count_complexity(network, torch.zeros(1, 2, bands, frames), 1.0)
+    convolution = 6 * 2 * 9 * bands * frames
+    attention = 3 * frames * 6 * 6 + 2 * frames * frames * 6 + frames * 6 * 6  # q, k, v; two products; out
+    assert counts["macs_true"] == convolution + attention + frames * 6 * 5
+    assert counts["macs"] == 6 * 5 + 5  # once, not for each frame
+    assert counts["macs"] == torchinfo.summary(network, (1, 2, bands, frames), verbose=0).total_mult_adds
+    rows = {row["name"]: row for row in counts["layers"]}
+    assert rows["Functional"]["macs_true"] == convolution
+    assert rows["attention"]["macs_true"] == attention
+
+
+@pytest.mark.parametrize("name", ["dsmn-1", "resnet-se", "cnn6-ca", "mini-segnet-student-1"])
+def test_true_macs_are_those_of_torchs_own_counter(name):
+    system = load_system(name)
+    network, features = (
+        system.model.build().eval(),
+        system.frontend.build().eval()(torch.zeros(1, system.window_samples)),
+    )
+    with FlopCounterMode(display=False) as theirs, torch.no_grad():
+        network(features)
+    assert counted(name)["macs_true"] == theirs.get_total_flops() // 2
+
+
+def test_layers_add_up_and_keep_the_order_of_the_network(dsmn_1):
+    counts = count_complexity(dsmn_1, torch.zeros(1, 2, BANDS, FRAMES), 1.0)
+    rows = counts["layers"]
+    for key in ("parameters", "parameters_nonzero", "bytes", "bytes_nonzero", "macs", "macs_true", "macs_tflite"):
+        assert sum(row[key] for row in rows) == counts[key], key
+    names = [row["name"] for row in rows]
+    assert names.index("stem") < names.index("blocks.0.refine.0.pointwise") < names.index("head.3")
+    assert next(row for row in rows if row["name"] == "stem")["output"] == (16, 256, 44)
+    grouped = blocks(rows, 10)
+    assert len(grouped) <= 10
+    assert sum(row["macs"] for row in grouped) == counts["macs"]
+
+
+def test_a_layer_called_twice_works_twice_and_is_stored_once():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Conv2d(2, 2, 3, padding=1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.layer(self.layer(x))
+
+    counts = count_complexity(Twice(), torch.zeros(1, 2, 4, 5), 1.0)
+    assert (counts["parameters"], counts["macs"], counts["macs_true"]) == (38, 2 * 38 * 20, 2 * 36 * 20)
+
+
+def test_an_ensemble_is_the_sum_of_its_members():
+    one, two = counted("dsmn-1", int8=True), counted("dsmn-3", int8=True)
+    together = ensemble([one, two])
+    for key in ("parameters", "bytes", "bytes_nonzero", "macs", "macs_per_s", "macs_true"):
+        assert together[key] == one[key] + two[key], key
+    assert together["bytes_by_type"]["int8"] == one["bytes_by_type"]["int8"] + two["bytes_by_type"]["int8"]
+    assert together["peak_activation_bytes"] == max(one["peak_activation_bytes"], two["peak_activation_bytes"])
+    verdict = {(row["year"], row["unit"]): row["ok"] for row in check_limits(together)}
+    assert verdict["2023", "bytes"]  # 47,399 + 58,407
+    assert verdict["2023", "MACs/s"]
+    assert not {row["ok"] for row in check_limits(ensemble([one] * 4)) if row["year"] == "2023"} - {False}
+
+
+# ---- memory of maps ----
+
+
+def test_peak_memory_of_a_chain_by_hand():
+    network = nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1),  # 4 x 10 x 10 = 400 cells beside the 100 of the input
+        nn.ReLU(),  # in its place
+        nn.AvgPool2d(2),  # 100 cells beside the 400
+        nn.Conv2d(4, 8, 1),  # 200 beside 100
+    )
+    features = torch.zeros(1, 1, 10, 10)
+    assert count_complexity(network, features, 1.0)["peak_activation_bytes"] == 4 * 500
+    assert count_complexity(network, features, 1.0, half=True)["peak_activation_bytes"] == 2 * 500
+    assert count_complexity(network, features, 1.0, fold(network))["peak_activation_bytes"] == 500
+
+
+def test_a_map_that_is_added_later_stays_alive():
+    class Around(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.wide, self.narrow = nn.Conv2d(1, 8, 1), nn.Conv2d(8, 1, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + self.narrow(self.wide(x))
+
+    # The input (100) waits beside the wide map (800) and what is made of it (100).
+    assert count_complexity(Around(), torch.zeros(1, 1, 10, 10), 1.0)["peak_activation_bytes"] == 4 * 1000
+
+
+@pytest.mark.parametrize("form", ["features", "waveform"])
+def test_a_files_maps_are_those_of_the_network_with_a_byte_each_in_int8(written, form):
+    peaks = {
+        precision: count_onnx(written.path[precision, form].read_bytes(), 1.0)["peak_activation_bytes"]
+        for precision in ("float32", "int8")
+    }
+    folded = written.export["float32"].network
+    expected = count_complexity(folded, torch.zeros(1, 2, 64, 44), 1.0)["peak_activation_bytes"]
+    # A file copies both halves of the bands, which the network only looks at: at most the whole map once more.
+    assert expected <= peaks["float32"] <= expected + 4 * 4 * 64 * 44
+    assert peaks["float32"] / 4 <= peaks["int8"] <= peaks["float32"] / 2.5
+
+
+def test_the_front_end_in_a_waveform_file_is_not_counted(written):
+    for precision in ("float32", "int8"):
+        of_features, of_waveform = (
+            count_onnx(written.path[precision, form].read_bytes(), 1.0) for form in ("features", "waveform")
+        )
+        for key in ("parameters", "bytes", "macs", "macs_true", "macs_tflite"):
+            assert of_features[key] == of_waveform[key], key
+
+
+@pytest.mark.parametrize(("data", "told"), [(b"no model", "no ONNX file"), (b"", "no ONNX file")])
+def test_what_is_no_model_is_refused(data, told):
+    with pytest.raises(ModelError, match=told):
+        count_onnx(data, 1.0)
+
+
+def test_weights_in_other_files_are_not_read():
+    model = onnx.load_from_string(by_hand(False))
+    item = model.graph.initializer[0]
+    item.ClearField("raw_data")
+    item.data_location = TensorProto.EXTERNAL
+    entry = item.external_data.add()
+    entry.key, entry.value = "location", "/etc/hostname"
+    with pytest.raises(ModelError, match="other files"):
+        count_onnx(model.SerializeToString(), 1.0)

@@ -16,8 +16,9 @@ def verdicts(**counts: int) -> dict[tuple[str, str], bool | None]:
 @pytest.mark.parametrize(
     ("year", "unit", "key", "limit"),
     [
-        ("2020 1B", "bytes", "bytes_nonzero", 512_000),
-        ("2021 1A", "bytes", "bytes_nonzero", 131_072),
+        ("2020 1B", "bytes", "bytes_nonzero_2020", 512_000),
+        ("2021 1A, kB", "bytes", "bytes_nonzero", 128_000),
+        ("2021 1A, KiB", "bytes", "bytes_nonzero", 131_072),
         ("2022", "parameters", "parameters", 128_000),
         *((year, "bytes", "bytes", 128_000) for year in ("2023", "2024", "2025")),
         *((year, "MACs/s", "macs_per_s", 30_000_000) for year in ("2022", "2023", "2024", "2025")),
@@ -32,7 +33,8 @@ def test_every_year_is_there_once_per_rule_and_in_order() -> None:
     rows = check_limits({})
     assert [row["year"] for row in rows] == [
         "2020 1B",
-        "2021 1A",
+        "2021 1A, kB",
+        "2021 1A, KiB",
         "2022",
         "2022",
         "2023",
@@ -51,13 +53,13 @@ def test_what_was_not_counted_is_neither_pass_nor_over() -> None:
 
 def test_zeros_are_free_in_2021_and_counted_from_2023_on() -> None:
     pruned: dict[str, Any] = {"bytes": 400_000, "bytes_nonzero": 100_000}
-    assert verdicts(**pruned)["2021 1A", "bytes"] is True
+    assert verdicts(**pruned)["2021 1A, KiB", "bytes"] is True
     assert verdicts(**pruned)["2023", "bytes"] is False
 
 
 def test_all_bytes_stand_in_for_unknown_non_zero_bytes_only_to_pass() -> None:
-    assert verdicts(bytes=120_000)["2021 1A", "bytes"] is True
-    over = next(row for row in check_limits({"bytes": 200_000}) if row["year"] == "2021 1A")
+    assert verdicts(bytes=120_000)["2021 1A, KiB", "bytes"] is True
+    over = next(row for row in check_limits({"bytes": 200_000}) if row["year"] == "2021 1A, KiB")
     assert over["ok"] is None
     assert over["value"] == 200_000
     assert "all bytes are held against it" in over["rule"]

@@ -20,7 +20,7 @@ from tinyscene.evaluate import Predictions, measure, write_report
 
 EVIL = "<script>alert('x')</script>"
 CLASSES = ("bus", "park", "tram")
-ALL_FILES = {"index.html", "report.json", "confusion.png", "curves.png"} | {
+ALL_FILES = {"index.html", "report.json", "confusion.png", "curves.png", "complexity.png"} | {
     f"{name}.csv" for name in ("per_class", "per_device", "per_city", "confusion")
 }
 VOID = {"meta", "img", "source", "br"}
@@ -44,6 +44,7 @@ def facts(**changes: Any) -> dict[str, Any]:
         "stages": {"fit": figures(0, **known), "exported": figures(1, **known)},
         "complexity": {
             "exported": {"parameters": 90_000, "bytes": 90_500, "macs": 31_000_000, "macs_per_s": 31_000_000}
+            | {"layers": [{"name": "conv", "bytes": 90_500, "macs": 31_000_000, "macs_true": 31, "parameters": 9}]}
         },
         "journal": {"fit": [{"epoch": e, "loss": 2.0 - e, "validation_accuracy": 0.5, "seconds": 4} for e in range(2)]},
         "claims": [{"figure": "bytes", "published": 1234567, "reached": 90_500, "source": "Table 2", "why": "ours"}],
@@ -90,7 +91,7 @@ def test_report_holds_page_tables_pictures_and_facts(written: Path) -> None:
     record = json.loads((written.parent / "report.json").read_text())
     assert record["stages"] == facts()["stages"]
     assert record["limits"]["exported"][-1]["ok"] is False
-    for name in ("confusion.png", "curves.png"):
+    for name in ("confusion.png", "curves.png", "complexity.png"):
         assert (written.parent / name).read_bytes().startswith(b"\x89PNG")
 
 

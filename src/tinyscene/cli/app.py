@@ -10,7 +10,7 @@ import typer
 
 from .. import __version__
 from ..errors import TinysceneError, missing_extra
-from . import data_verbs, model_verbs, run_verbs, system_verbs
+from . import complexity_verb, data_verbs, model_verbs, run_verbs, system_verbs
 from .augment_verbs import augment
 
 # Modules of each extra; a verb that meets one it cannot import says which extra brings it.
@@ -39,7 +39,7 @@ def _root(
         raise typer.Exit
 
 
-for verbs in (model_verbs, run_verbs, system_verbs, data_verbs):
+for verbs in (model_verbs, run_verbs, complexity_verb, system_verbs, data_verbs):
     for verb in verbs.VERBS:
         app.command(name=verb.__name__.rstrip("_").replace("_", "-"))(verb)
 

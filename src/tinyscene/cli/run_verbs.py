@@ -1,10 +1,10 @@
-"""Verbs that make and use runs: train, evaluate, compress, export, complexity."""
+"""Verbs that make and use runs: train, evaluate, compress, export."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -138,58 +138,6 @@ def export(
     typer.echo(f"{path.stat().st_size:,} bytes. next: tinyscene classify {path} FILE...", err=True)
 
 
-def complexity(
-    target: Annotated[str, typer.Argument(help="A system, a run folder or a model file.", show_default=False)],
-    as_json: AsJson = False,
-) -> None:
-    """Count parameters, bytes and multiply-accumulates, and hold them against each year's limits."""
-    counts = _counts(target)
-    if as_json:
-        print(json.dumps(counts, indent=1))
-        return
-    from ..evaluate import check_limits
-    from .show import print_table
-
-    keys = ("parameters", "parameters_keras", "parameters_nonzero", "bytes", "macs", "macs_per_s")
-    print_table(("count", target), [(key, f"{counts[key]:,}") for key in keys])
-    marks = {True: "pass", False: "OVER", None: "?"}
-    print()
-    print_table(
-        ("rule", "value", "limit", ""),
-        [
-            (f"{row['year']}: {row['unit']}", f"{row['value']:,}", f"{row['limit']:,}", marks[row["ok"]])
-            for row in check_limits(counts)
-        ],
-    )
-    print("Rule of the official counter (2022 to 2025); the front end is not counted.")
-
-
-def _counts(target: str) -> dict[str, Any]:
-    path = Path(target)
-    if path.is_dir():
-        from ..pipeline import finished_stages, stage_complexity
-        from ..pipeline.stages import restore_float
-
-        prepared, _ = opened(path)
-        restore_float(prepared, path)
-        stages = {s.name: stage_complexity(prepared, path, s) for s in finished_stages(prepared, path)}
-        return {**stages[list(stages)[-1]], "stages": stages}
-    if path.suffix == ".onnx":
-        from ..evaluate import count_onnx
-        from ..runtime import read_model_file
-
-        data, card = read_model_file(path)
-        return count_onnx(data, card.window_samples / card.sample_rate_hz)
-    import torch
-
-    from ..evaluate import count_complexity
-    from ..systems import load_system
-
-    system = load_system(target)
-    features = system.frontend.build()(torch.zeros(1, system.window_samples))
-    return count_complexity(system.model.build(), features, system.task.window_s)
-
-
 def opened(run: Path) -> tuple[Prepared, RunRecord]:
     """A run's data and system, made ready."""
     from ..pipeline import open_run, prepare
@@ -213,4 +161,4 @@ def pairs(option: str, texts: list[str] | None) -> dict[str, str]:
     return result
 
 
-VERBS = (train, evaluate, compress, export, complexity)
+VERBS = (train, evaluate, compress, export)

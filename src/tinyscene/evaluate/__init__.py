@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 from ..lazy import lazy_names
 
 if TYPE_CHECKING:
-    from .complexity import count_complexity
+    from .boards import estimate_boards
+    from .complexity import blocks, ensemble, without_layers
     from .complexity_onnx import count_onnx
+    from .complexity_torch import count_complexity
     from .limits import check_limits
     from .metrics import measure
     from .predictions import Predictions
@@ -15,11 +17,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Predictions",
+    "blocks",
     "check_limits",
     "count_complexity",
     "count_onnx",
     "draw_spectrograms",
+    "ensemble",
+    "estimate_boards",
     "measure",
+    "without_layers",
     "write_report",
 ]
 
@@ -27,11 +33,15 @@ __getattr__ = lazy_names(
     __name__,
     {
         "Predictions": "predictions",
+        "blocks": "complexity",
         "check_limits": "limits",
-        "count_complexity": "complexity",
+        "count_complexity": "complexity_torch",
         "count_onnx": "complexity_onnx",
         "draw_spectrograms": "spectrogram_picture",
+        "ensemble": "complexity",
+        "estimate_boards": "boards",
         "measure": "metrics",
+        "without_layers": "complexity",
         "write_report": "report",
     },
 )

@@ -1,71 +1,116 @@
-"""Parameters, bytes and multiply-accumulates of a torch network, as the challenge's official counter counts them."""
+"""What is counted of a model, layer by layer, and how layers and ensembles add up."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+MEANING = {
+    "parameters": "trainable and frozen parameters, batch norm 2 a channel (torch's sum of numel)",
+    "parameters_keras": 'the same with batch norm at 4 a channel, as Keras prints "Total params"',
+    "parameters_nonzero": "those that are not 0",
+    "bytes": "as stored; in int8 form 1 a weight and 4 a bias",
+    "bytes_nonzero": "of those that are not 0 (rule of 2021)",
+    "bytes_nonzero_2020": "of those that are not 0, batch norm left out (rule of 2020)",
+    "macs": "official rule of 2022 to 2025 for torch (NeSsi, torchinfo): a convolution's parameters, bias included, "
+    "times its output positions; any other layer's parameters once; functional operations and attention nothing",
+    "macs_per_s": "the same for each second of audio, windows side by side",
+    "macs_true": "multiply-accumulates of every convolution and matrix product, functional ones, attention and linear "
+    "layers over time included; biases, norms and activations left out",
+    "macs_tflite": "official rule for TFLite files (NeSsi): weights of convolutions times positions, linear layers "
+    "once, cells of each pooling window, additions of two maps; batch norm folded",
+    "peak_activation_bytes": "most memory that maps take at one time, one operation after the other in the order of "
+    "the graph; an element-wise operation writes over what nobody reads again",
+}
+ADDED = tuple(key for key in MEANING if key not in ("macs_per_s", "peak_activation_bytes"))
 
 
-def count_complexity(
-    network: nn.Module, features: Tensor, window_s: float, int8_form: nn.Module | None = None
-) -> dict[str, Any]:
-    """Counts of one inference on `features`, (1, channel, band, frame), the front end left out.
+@dataclass
+class Layer:
+    """One layer's share. `name` is its place in the network, `output` its last output's shape without the batch."""
 
-    Parameters and macs are those of the float `network`, on which the official counters work too (they see nothing
-    in quantised modules); bytes are what is stored: of `network` in float32, or of its folded `int8_form`.
+    name: str
+    kind: str
+    output: tuple[int, ...] = ()
+    parameters: int = 0
+    parameters_keras: int = 0
+    parameters_nonzero: int = 0
+    bytes_by_type: dict[str, int] = field(default_factory=dict)
+    bytes_nonzero: int = 0
+    bytes_nonzero_2020: int = 0
+    macs: int = 0
+    macs_true: int = 0
+    macs_tflite: int = 0
 
-    parameters          trainable and frozen parameters, batch norm 2 a channel (torch's sum of numel)
-    parameters_keras    the same with batch norm at 4 a channel, as Keras prints "Total params"
-    parameters_nonzero  those that are not 0
-    bytes               as stored: 4 a parameter; in int8 1 a weight and 4 a bias
-    bytes_nonzero       the same over the non-zero ones (the rule of 2020 and 2021)
-    macs                rule of the official counter of 2022 to 2025 (NeSsi, torchinfo): a convolution's parameters,
-                        bias included, times its output positions; any other layer's parameters once
-    macs_per_s          macs for each second of audio, windows side by side
-    """
-    parameters = list(network.parameters())
-    total = sum(p.numel() for p in parameters)
-    nonzero = sum(int(torch.count_nonzero(p)) for p in parameters)
-    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    stored = dict((int8_form or network).named_parameters())
-    each = {name: _bytes_each(name, int8_form is not None) for name in stored}
-    macs = _macs(network, features)
-    return {
-        "parameters": total,
-        "parameters_keras": total + 2 * sum(m.num_features for m in norms),
-        "parameters_nonzero": nonzero,
-        "bytes": sum(p.numel() * each[name] for name, p in stored.items()),
-        "bytes_nonzero": sum(int(torch.count_nonzero(p)) * each[name] for name, p in stored.items()),
-        "macs": macs,
-        "macs_per_s": round(macs / window_s),
+    @property
+    def bytes(self) -> int:
+        """As stored."""
+        return sum(self.bytes_by_type.values())
+
+    def store(self, number_type: str, size: int, n: int, nonzero: int, norm: bool = False) -> None:
+        """Add `n` numbers of `size` bytes each."""
+        if n:
+            self.bytes_by_type[number_type] = self.bytes_by_type.get(number_type, 0) + size * n
+        self.bytes_nonzero += size * nonzero
+        self.bytes_nonzero_2020 += 0 if norm else size * nonzero
+
+
+def totals(layers: Iterable[Layer], window_s: float, peak_activation_bytes: int) -> dict[str, Any]:
+    """The sums under the names of MEANING, bytes_by_type, and "layers": a row of the same counts for each layer."""
+    rows = [
+        asdict(layer) | {"bytes": layer.bytes}
+        for layer in layers
+        if layer.parameters or layer.bytes or layer.macs or layer.macs_true or layer.macs_tflite
+    ]
+    counts: dict[str, Any] = {key: sum(row[key] for row in rows) for key in ADDED}
+    return counts | {
+        "bytes_by_type": _by_type(rows),
+        "macs_per_s": round(counts["macs"] / window_s),
+        "peak_activation_bytes": peak_activation_bytes,
+        "layers": rows,
     }
 
 
-def _bytes_each(name: str, int8: bool) -> int:
-    # Integer runtimes keep weights in one byte and biases, which add to int32 sums, in four. So is what stays float.
-    return 1 if int8 and name.rpartition(".")[2] == "weight" else 4
+def ensemble(members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Counts of models that decide together: sums; of peak activation memory the largest, as one runs after another."""
+    counts: dict[str, Any] = {key: sum(member[key] for member in members) for key in (*ADDED, "macs_per_s")}
+    return counts | {
+        "bytes_by_type": _by_type(members),
+        "peak_activation_bytes": max(member["peak_activation_bytes"] for member in members),
+    }
 
 
-@torch.no_grad()
-def _macs(network: nn.Module, features: Tensor) -> int:
-    counted = 0
+def without_layers(counts: Mapping[str, Any]) -> dict[str, Any]:
+    """The totals alone, as a model file carries them."""
+    return {key: value for key, value in counts.items() if key != "layers"}
 
-    def count(module: nn.Module, _: Any, output: Tensor) -> None:
-        nonlocal counted
-        own = sum(p.numel() for name, p in module.named_parameters(recurse=False) if name in ("weight", "bias"))
-        positions = math.prod(output.shape[2:]) if isinstance(module, nn.modules.conv._ConvNd) else 1
-        counted += own * positions * output.shape[0]
 
-    leaves = [m for m in network.modules() if not list(m.children())]
-    hooks = [m.register_forward_hook(count) for m in leaves]
-    was_training = network.training
-    try:
-        network.eval()(features)
-    finally:
-        network.train(was_training)
-        for hook in hooks:
-            hook.remove()
-    return counted
+def blocks(layers: Sequence[Mapping[str, Any]], at_most: int) -> list[dict[str, Any]]:
+    """Layers put together by the beginning of their names, as deep as `at_most` rows allow, in their order.
+
+    Each row: name, macs, macs_true, bytes, parameters.
+    """
+    layers = [row for row in layers if row["macs"] or row["macs_true"] or row["bytes"]]
+    depth = max((row["name"].count(".") + 1 for row in layers), default=1)
+    while depth > 1 and len({_trunk(row["name"], depth) for row in layers}) > at_most:
+        depth -= 1
+    found: dict[str, dict[str, Any]] = {}
+    for row in layers:
+        name = _trunk(row["name"], depth)
+        block = found.setdefault(name, {"name": name, "macs": 0, "macs_true": 0, "bytes": 0, "parameters": 0})
+        for key in ("macs", "macs_true", "bytes", "parameters"):
+            block[key] += row[key]
+    return list(found.values())
+
+
+def _trunk(name: str, depth: int) -> str:
+    return ".".join(name.split(".")[:depth])
+
+
+def _by_type(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for row in rows:
+        for number_type, size in row["bytes_by_type"].items():
+            found[number_type] = found.get(number_type, 0) + size
+    return found

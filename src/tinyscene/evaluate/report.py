@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OutputError
+from .complexity_picture import draw_complexity
 from .limits import check_limits
 from .pictures import draw_confusion, draw_curves
-from .report_page import page
+from .report_page import last_stage, page
 
 FORMAT = "tinyscene report 1"
 FILES = frozenset(
-    ["index.html", "report.json", "confusion.png", "curves.png"]
+    ["index.html", "report.json", "confusion.png", "curves.png", "complexity.png"]
     + [f"{name}.csv" for name in ("per_class", "per_device", "per_city", "confusion")]
 )
 
@@ -33,7 +34,7 @@ def write_report(folder: str | Path, facts: Mapping[str, Any]) -> Path:
       data       {name, n_train, n_test, classes, synthetic, ...}
       run        {seed, command, versions: {...}, machine, settings: {...}}
       stages     {stage: what `measure` returned}, in order; the last one is the headline
-      complexity {stage: {parameters, parameters_keras, parameters_nonzero, bytes, bytes_nonzero, macs, macs_per_s}}
+      complexity {stage: what `count_complexity` returned}
       journal    {stage: [{epoch, loss, accuracy, validation_accuracy, validation_log_loss, lr, seconds}, ...]}
       claims     [{figure, published, reached, source, why}]
       notes      [text]
@@ -91,6 +92,11 @@ def _render(facts: dict[str, Any]) -> dict[str, bytes]:
     if any((facts.get("journal") or {}).values()):
         files["curves.png"] = draw_curves(facts["journal"])
         dark["curves.png"] = draw_curves(facts["journal"], dark=True)
+    stage, counts = last_stage(facts, "complexity")
+    if counts.get("layers"):
+        title = f"{stage}: where the work and the weights are"
+        files["complexity.png"] = draw_complexity(title, counts)
+        dark["complexity.png"] = draw_complexity(title, counts, dark=True)
     for name in ("class", "device", "city"):
         rows = [
             [

@@ -38,7 +38,7 @@ def page(facts: Facts, limits: Mapping[str, Sequence[Facts]], pictures: Mapping[
         _split(facts, "per_city", "Cities", "city", "Share of correct files of each city."),
         _picture(pictures, "confusion.png", "Confusion matrix", "Each row is one true class and sums to 100 %."),
         _curves(facts, pictures),
-        _complexity(facts, limits),
+        _complexity(facts, limits, pictures),
         _claims(facts),
         _notes(facts),
         _run(facts),
@@ -184,14 +184,18 @@ def _devices(facts: Facts) -> str:
 
 
 def _picture(pictures: Mapping[str, tuple[bytes, bytes]], name: str, title: str, hint: str, *more: str) -> str:
+    made = _shown(pictures, name, title)
+    return _section(title, hint, made, *more) if made else ""
+
+
+def _shown(pictures: Mapping[str, tuple[bytes, bytes]], name: str, told: str) -> str:
     if name not in pictures:
         return ""
     light, dark = ("data:image/png;base64," + base64.b64encode(png).decode() for png in pictures[name])
-    made = (
+    return (
         f'<div class="picture"><picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
-        f'<img src="{light}" alt="{title}"></picture></div>'
+        f'<img src="{light}" alt="{told}"></picture></div>'
     )
-    return _section(title, hint, made, *more)
 
 
 def _curves(facts: Facts, pictures: Mapping[str, tuple[bytes, bytes]]) -> str:
@@ -218,7 +222,9 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _complexity(facts: Facts, limits: Mapping[str, Sequence[Facts]]) -> str:
+def _complexity(
+    facts: Facts, limits: Mapping[str, Sequence[Facts]], pictures: Mapping[str, tuple[bytes, bytes]]
+) -> str:
     complexity: Facts = facts.get("complexity") or {}
     if not complexity:
         return ""
@@ -230,6 +236,8 @@ def _complexity(facts: Facts, limits: Mapping[str, Sequence[Facts]]) -> str:
         "bytes_nonzero": "Non-zero bytes",
         "macs": "MACs per clip",
         "macs_per_s": "MACs per second",
+        "macs_true": "Every product",
+        "peak_activation_bytes": "Bytes of maps",
     }
     used = [key for key in names if any(counts.get(key) is not None for counts in complexity.values())]
     rows = [[escape(stage), *(count(counts.get(key)) for key in used)] for stage, counts in complexity.items()]
@@ -247,12 +255,14 @@ def _complexity(facts: Facts, limits: Mapping[str, Sequence[Facts]]) -> str:
     ]
     return _section(
         "Complexity",
-        "MACs are multiply-accumulates of the network for one clip, and for one second of sound.",
+        "MACs are multiply-accumulates of the network for one clip, and for one second of sound, as the official "
+        "counter has them; every product: what a processor has to do; bytes of maps: the most they take at one time.",
         table(["Stage", *(names[key] for key in used)], rows),
         f"<h3>Against each year's limits: {escape(stage)}</h3>",
         '<div class="limits">'
         + table(["Task", "", "Value", "Limit", "Used", "What is limited"], checked, left=(1, 4, 5), plot=4, wrap=5)
         + "</div>",
+        _shown(pictures, "complexity.png", "Multiply-accumulates and bytes of each block"),
     )
 
 

@@ -13,8 +13,11 @@ from torch import Tensor, nn
 OPSET = 21
 
 
+FEATURES = "features"  # the name of what the network takes, in every file
+
+
 class Deployed(nn.Module):
-    """Input -> (probabilities (batch, class), logits): what the device runs.
+    """Input -> (probabilities (batch, class), logits): what the device runs; with a front end, its features too.
 
     `front_end` is None where the device makes the features itself.
     """
@@ -23,13 +26,20 @@ class Deployed(nn.Module):
         super().__init__()
         self.network, self.decide, self.front_end = network, decide, front_end
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        logits = self.network(x if self.front_end is None else self.front_end(x))
-        return self.decide(logits), logits
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        if self.front_end is None:
+            logits = self.network(x)
+            return self.decide(logits), logits
+        features = self.front_end(x)
+        logits = self.network(features)
+        return self.decide(logits), logits, features
 
 
 def traced(deployed: Deployed, example: Tensor, input_name: str) -> onnx.ModelProto:
     """The ONNX graph of `deployed`, batch size free; input and outputs named for people."""
+    outputs = ["probabilities", "logits"]
+    if deployed.front_end is not None:
+        outputs.append(FEATURES if input_name != FEATURES else "finished")
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     logging.getLogger("onnxscript").setLevel(logging.ERROR)
     with warnings.catch_warnings():
@@ -41,7 +51,7 @@ def traced(deployed: Deployed, example: Tensor, input_name: str) -> onnx.ModelPr
             verbose=False,
             opset_version=OPSET,
             input_names=[input_name],
-            output_names=["probabilities", "logits"],
+            output_names=outputs,
             dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=4096)},),
             optimize=False,
         )

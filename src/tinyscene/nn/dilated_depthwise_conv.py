@@ -35,10 +35,10 @@ class DilatedDepthwiseConv(nn.Conv2d):
         dilation = (2, 1) if axis == "band" else (1, 2)
         super().__init__(channels, channels, size, padding=reach, dilation=dilation, groups=channels, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
         # Evaluation, exports and counters see the convolution itself; so does mixed precision, which has its own rules.
-        quick = self.training and torch.is_grad_enabled() and x.device.type == "cpu" and self.bias is None
-        if quick and not torch.is_autocast_enabled("cpu"):
+        learns = self.training and torch.is_grad_enabled() and not torch.compiler.is_exporting()
+        if learns and x.device.type == "cpu" and self.bias is None and not torch.is_autocast_enabled("cpu"):
             return _TapsAlongAxis.apply(x, self.weight, 2 + (self.kernel_size[0] == 1))  # type: ignore[no-any-return]
         return super().forward(x)
 
@@ -54,7 +54,7 @@ class _TapsAlongAxis(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor, None]:  # type: ignore[override]
         x, weight = ctx.saved_tensors
         axis = ctx.axis
         of_input = _convolved(grad, weight.flip(axis), axis) if ctx.needs_input_grad[0] else None

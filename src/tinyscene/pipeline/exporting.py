@@ -11,7 +11,7 @@ import torch
 from ..audio import read_audio, resample
 from ..compress import converted, fold
 from ..errors import SettingError, unknown
-from ..evaluate import count_complexity
+from ..evaluate import count_complexity, without_layers
 from ..export import Export, write_model
 from ..runtime import cut_windows
 from ..train import Fit
@@ -46,7 +46,7 @@ def export_run(prepared: Prepared, folder: Path, form: str, stage_name: str | No
         network=network,
         decide=prepared.decide,
         precision=precision,
-        complexity=stage_complexity(prepared, folder, stage),
+        complexity=without_layers(stage_complexity(prepared, folder, stage)),
         claims=_measured(folder, name, prepared),
     )
     return write_model(export, form, model_path(prepared, folder, name, form), _proof(prepared))
