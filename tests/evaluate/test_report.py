@@ -152,7 +152,8 @@ def test_hostile_texts_show_as_text(tmp_path: Path) -> None:
 
 def test_parts_without_data_are_left_out(tmp_path: Path, written: Path) -> None:
     bare = Page(write_report(tmp_path / "r", {"title": "bare", "stages": {"fit": figures()}}))
-    assert {p.name for p in (tmp_path / "r").iterdir()} == ALL_FILES - {"per_device.csv", "per_city.csv", "curves.png"}
+    left_out = {"per_device.csv", "per_city.csv", "curves.png", "complexity.png"}
+    assert {p.name for p in (tmp_path / "r").iterdir()} == ALL_FILES - left_out
     headings = ("Devices", "Cities", "Learning curves", "Complexity", "Published and reached", "What was run", "Notes")
     full = Page(written).text
     for heading in headings:
