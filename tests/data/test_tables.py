@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tinyscene.data.tables import HEADERS, open_table, read_table
+from tinyscene.data.bad_rows import BadRows
+from tinyscene.data.tables import HEADERS, Table, open_table
+from tinyscene.data.tables import read_table as read_columns
 from tinyscene.errors import DataError
 
 ROWS = [("file", "label"), ("a.wav", "bus"), ("b, c.wav", "park")]
@@ -16,6 +18,18 @@ def write(folder: Path, text: str, name: str = "list.csv") -> Path:
     path = folder / name
     path.write_bytes(text.encode())
     return path
+
+
+def read_table(path: Path) -> Table:
+    """The table, every row of which must be good."""
+    bad = BadRows()
+    table = read_columns(path, bad)
+    bad.told()
+    return table
+
+
+def rows_of(table: Table) -> list[tuple[str, ...]]:
+    return list(zip(*table.columns.values(), strict=True))
 
 
 def told(call) -> str:
@@ -29,19 +43,23 @@ def told(call) -> str:
 @pytest.mark.parametrize("bom", ["", "\ufeff"], ids=["plain", "BOM"])
 def test_delimiter_and_line_ends_are_found(tmp_path, delimiter, newline, bom):
     text = newline.join(delimiter.join(f'"{cell}"' for cell in row) for row in ROWS)
-    headers, rows = read_table(write(tmp_path, bom + text + newline))
-    assert headers == ["file", "label"]
-    assert [tuple(row.values()) for row in rows] == ROWS[1:]
+    table = read_table(write(tmp_path, bom + text + newline))
+    assert table.headers == ["file", "label"]
+    assert rows_of(table) == ROWS[1:]
+    plain = read_table(write(tmp_path, bom + text.replace('"', "").replace("b, c", "b") + newline))
+    assert rows_of(plain) == [("a.wav", "bus"), ("b.wav", "park")]
+    assert plain.lines == [2, 3]
 
 
 def test_blank_lines_and_rows_of_empty_cells_are_passed_over(tmp_path):
-    _, rows = read_table(write(tmp_path, "file,label\n\n a.wav , bus \n   \n,\nb.wav,park\n\n"))
-    assert rows == [{"file": "a.wav", "label": "bus"}, {"file": "b.wav", "label": "park"}]
+    table = read_table(write(tmp_path, "file,label\n\n a.wav , bus \n   \n,\nb.wav,park\n\n"))
+    assert rows_of(table) == [("a.wav", "bus"), ("b.wav", "park")]
+    assert table.lines == [3, 6]
 
 
 def test_quoted_cells_may_hold_line_ends_and_rare_separators(tmp_path):
-    _, rows = read_table(write(tmp_path, 'file,label\n"a\nb.wav",bus\nc\x0b\u2028d.wav,park\n'))
-    assert [row["file"] for row in rows] == ["a\nb.wav", "c\x0b\u2028d.wav"]
+    table = read_table(write(tmp_path, 'file,label\n"a\nb.wav",bus\nc\x0b\u2028d.wav,park\n'))
+    assert table.columns["file"] == ["a\nb.wav", "c\x0b\u2028d.wav"]
 
 
 @pytest.mark.parametrize(("column", "header"), [(c, h) for c, names in HEADERS.items() for h in names])
@@ -87,8 +105,15 @@ def test_a_missing_column_is_told_with_those_there_are(tmp_path, missing, header
     [
         ("", " is empty; a header line and one line a clip are needed."),
         ("\n\n", " is empty; a header line and one line a clip are needed."),
-        ("file,label\na.wav,bus\nb.wav\n", ", line 3: 2 columns are needed, 1 came."),
-        ("file,label\n\na.wav,bus,4\n", ", line 3: 2 columns are needed, 3 came."),
+        (
+            "file,label\na.wav,bus\nb.wav\n",
+            " has one row that cannot be used: line 3: 2 columns are needed, 1 came. Mend the list, or give --skip-bad.",
+        ),
+        (
+            "file,label\n\na.wav,bus,4\nb.wav,park\nc.wav\n",
+            " has 2 rows that cannot be used: line 3: 2 columns are needed, 3 came; line 5: 2 columns are needed, 1 came. "
+            "Mend the list, or give --skip-bad.",
+        ),
         ('file,label\n"a.wav,bus\n' + 140_000 * "x", ", line 3: field larger than field limit (131072)."),
     ],
 )
@@ -113,3 +138,47 @@ def test_a_meta_csv_is_named_after_its_folder_and_another_after_itself(tmp_path)
     text = "file,label\na.wav,bus\nb.wav,park\n"
     assert open_table(write(tmp_path, text, "meta.csv")).name == tmp_path.name
     assert open_table(write(tmp_path, text, "birds.csv")).name == "birds"
+
+
+BAD = """filename,label
+good.wav,bus
+,bus
+good.wav,park
+../outside.wav,bus
+/etc/passwd,bus
+silent.wav,
+also/../good2.wav,park
+"""
+
+
+def test_bad_rows_are_told_all_at_once_with_their_lines(tmp_path):
+    path = write(tmp_path, BAD)
+    bad = BadRows()
+    open_table(path, None, bad)
+    assert told(bad.told) == (
+        f"{path} has 5 rows that cannot be used: line 3: it names no file; line 4: the clip good.wav is listed again, "
+        "first in line 2; line 5: '../outside.wav' lies outside the data set; line 6: '/etc/passwd' lies outside the "
+        "data set; line 7: the clip silent.wav has no label. Mend the list, or give --skip-bad."
+    )
+
+
+def test_bad_rows_can_be_left_out_and_are_counted(tmp_path):
+    bad = BadRows(skip=True)
+    made = open_table(write(tmp_path, BAD), None, bad)
+    assert made.files.tolist() == ["good.wav", "also/../good2.wav"]
+    assert bad.told()[0].startswith("5 bad rows were left out (--skip-bad): line 3: it names no file; ")
+
+
+def test_a_long_list_of_mistakes_is_cut_and_counted(tmp_path):
+    bad = BadRows()
+    open_table(write(tmp_path, "file,label\na.wav,bus\nb.wav,park\n" + "a.wav,bus\n" * 100), None, bad)
+    text = told(bad.told)
+    assert text.count("listed again") == 12
+    assert text.endswith("; and 88 more. Mend the list, or give --skip-bad.")
+
+
+def test_rows_can_be_chosen_by_a_column_that_says_yes(tmp_path):
+    path = write(tmp_path, "file,label,esc10\na.wav,dog,True\nb.wav,cat,False\nc.wav,rain,TRUE\n")
+    assert open_table(path, {"only": "esc10"}).classes == ("dog", "rain")
+    path = write(tmp_path, "file,label,esc10\na.wav,dog,no\n")
+    assert "no row says yes in the column 'esc10'" in told(lambda: open_table(path, {"only": "esc10"}))

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tinyscene.data import fold_split, open_dataset
+from tinyscene.data.bad_rows import BadRows
 from tinyscene.data.tables import read_table
 from tinyscene.data.tau import ClipName, is_tau, open_tau, parse_name
 from tinyscene.errors import DataError
@@ -84,7 +86,7 @@ def test_a_synthetic_set_says_so(tmp_path):
             "has no column scene_label; its columns are filename, label.",
         ),
         ("filename\tscene_label\n", EVALUATE, "fold1_train.csv lists no clips."),
-        (TRAIN, None, "fold1_evaluate.csv does not exist."),
+        (TRAIN, None, "fold1_evaluate.csv does not exist, nor do fold1_test.csv and test.csv."),
     ],
 )
 def test_lists_that_cannot_be_used_are_told(tmp_path, train, evaluate, text):
@@ -101,9 +103,9 @@ def test_a_folder_without_lists_is_no_tau_set(tmp_path):
 def real_names(year: int, part: str) -> list[ClipName]:
     """The clips of a real list; each name's scene is the label beside it."""
     folder = LISTS / f"TAU-urban-acoustic-scenes-{year}-mobile-development" / "evaluation_setup"
-    _, rows = read_table(folder / f"fold1_{part}.csv")
-    names = [parse_name(row["filename"]) for row in rows]
-    assert [name.scene for name in names] == [row["scene_label"] for row in rows]
+    columns = read_table(folder / f"fold1_{part}.csv", BadRows()).columns
+    names = [parse_name(file) for file in columns["filename"]]
+    assert [name.scene for name in names] == columns["scene_label"]
     return names
 
 
@@ -121,3 +123,127 @@ def test_real_clips_of_2022_are_those_of_2020_cut_into_ten(part):
     old, new = Counter(real_names(2020, part)), Counter(real_names(2022, part))
     assert len(old) > 2_000
     assert new == {name: 10 * count for name, count in old.items()}
+
+
+# ---- every edition ----
+
+
+def write_lists(folder: Path, **lists: str) -> Path:
+    """Lists of a set by name, `__` for a folder: evaluation_setup__fold1_train="..."."""
+    for name, text in lists.items():
+        path = folder / (name.replace("__", "/") + ".csv")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+def test_meta_lists_all_clips_and_those_in_no_fold_stay_out_of_it(tmp_path):
+    meta = TRAIN + EVALUATE.partition("\n")[2] + "audio/tram-bonn-13-43-0-a.wav\ttram\n"
+    write_lists(tmp_path, meta=meta, evaluation_setup__fold1_train=TRAIN, evaluation_setup__fold1_evaluate=EVALUATE)
+    made = open_tau(tmp_path)
+    assert made.fold.tolist() == ["train", "train", "test", ""]
+    assert made.classes == ("bus", "park", "tram")
+    assert made.city[3] == "bonn"
+
+
+def test_test_lists_without_labels_get_them_from_meta_or_the_names(tmp_path):
+    files = "filename\naudio/bus-rome-12-42-9-s6.wav\n"
+    by_name = write_lists(tmp_path / "names", evaluation_setup__fold1_train=TRAIN, evaluation_setup__fold1_test=files)
+    made = open_tau(by_name)
+    assert made.classes[made.target[2]] == "bus"
+    grouped = TRAIN.replace("\tbus", "\ttransportation").replace("\tpark", "\toutdoor")
+    groups = write_lists(tmp_path / "3class", evaluation_setup__fold1_train=grouped, evaluation_setup__fold1_test=files)
+    made = open_tau(groups)
+    assert made.classes == ("outdoor", "transportation")
+    assert made.classes[made.target[2]] == "transportation"
+
+
+def test_an_evaluation_set_has_files_and_no_labels(tmp_path):
+    write_lists(tmp_path, evaluation_setup__fold1_test="filename\naudio/0.wav\naudio/1.wav\n")
+    assert is_tau(tmp_path)
+    made = open_tau(tmp_path)
+    assert made.target.tolist() == [-1, -1]
+    assert len(made.classes) == 10
+    assert not made.has("device")
+    with pytest.raises(DataError, match="evaluation set without labels; predict it with"):
+        fold_split(made, "1")
+    of_2025 = write_lists(tmp_path / "2025", evaluation_setup__test="filename\tdevice_id\naudio/0.wav\ts7\n")
+    assert open_tau(of_2025).device.tolist() == ["s7"]
+
+
+def test_mistakes_in_lists_are_told_with_list_and_line(tmp_path):
+    rows = "".join(f"audio/bus-lyon-10-{i}-0-a.wav\tbus\n" for i in range(8))
+    train = TRAIN + rows + "audio/bus-lyon-10-40-4-a.wav\tboat\naudio/dog.wav\tbus\n"
+    test = EVALUATE + "audio/bus-rome-12-42-8-s6.wav\n"
+    bad = BadRows()
+    open_tau(tau(tmp_path, train, test), bad)
+    with pytest.raises(DataError) as caught:
+        bad.told()
+    text = str(caught.value)
+    assert "has 3 rows that cannot be used" in text
+    assert "fold1_train.csv, line 12: 'boat' is no class of this set" in text
+    assert "fold1_train.csv, line 13: 'audio/dog.wav' is no TAU file name" in text
+    assert "fold1_evaluate.csv, line 3: 2 columns are needed, 1 came" in text
+
+
+def test_lists_of_the_withdrawn_release_are_recognised(tmp_path):
+    train = TRAIN + "audio/airport-barcelona-1-87-c.wav\tairport\n"
+    made = open_tau(tau(tmp_path, train, EVALUATE + "audio/tram-barcelona-275-8394-c.wav\ttram\n"))
+    assert len(made) == 3
+    assert "withdrawn" in made.notes[0]
+    assert "2 clips" in made.notes[0]
+
+
+def test_a_split_that_lacks_the_smaller_one_is_refused(tmp_path):
+    tau(tmp_path)
+    write_lists(
+        tmp_path,
+        split5="filename\tscene_label\naudio/bus-lyon-10-40-0-a.wav\tbus\n",
+        split10="filename\tscene_label\naudio/park-oslo-11-41-3-s1.wav\tpark\n",
+    )
+    with pytest.raises(DataError, match="split10.csv lacks 1 clips of the smaller splits"):
+        open_tau(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def mobile_2022(tmp_path_factory) -> Path:
+    """The real lists of 2022 with the splits of 2024 beside them."""
+    folder = tmp_path_factory.mktemp("tau") / "TAU-urban-acoustic-scenes-2022-mobile-development"
+    folder.mkdir()
+    for path in (LISTS / folder.name).iterdir():
+        (folder / path.name).symlink_to(path)
+    for path in (LISTS / "dcase2024_splits").glob("split*.csv"):
+        (folder / path.name).symlink_to(path)
+    return folder
+
+
+@with_data
+def test_the_real_set_of_2022_counts_as_published(mobile_2022):
+    made = open_dataset(mobile_2022, on_disk=False)
+    assert len(made) == 230_350
+    assert Counter(made.fold.tolist()) == {"train": 139_620, "test": 29_680, "": 61_050}
+    everywhere = Counter(made.device.tolist())
+    assert (everywhere["a"], everywhere["b"], everywhere["c"]) == (144_000, 10_780, 10_770)
+    assert {everywhere[f"s{i}"] for i in range(1, 7)} == {10_800}
+    assert len(set(made.recording)) == 514
+    assert made.notes == ()
+    published = {"split5": 6_980, "split10": 13_960, "split25": 34_900, "split50": 69_800, "split100": 139_620}
+    for name, clips in published.items():
+        split = fold_split(made, name)
+        assert (len(split.train), len(split.test)) == (clips, 29_680), name
+    of_5 = Counter(made.device[fold_split(made, "split5").train].tolist())
+    assert of_5 == {"a": 5_080, "b": 380, "c": 380, "s1": 380, "s2": 380, "s3": 380}
+    with pytest.raises(DataError, match="--fold takes 1, split5, split10, split25, split50; split7 came"):
+        fold_split(made, "split7")
+
+
+@with_data
+def test_the_real_3_class_set_counts_as_published():
+    folder = LISTS / "TAU-urban-acoustic-scenes-2020-3class-development"
+    made = open_dataset(folder, on_disk=False)
+    count = {
+        part: Counter(made.classes[i] for i in made.target[made.fold == part].tolist()) for part in ("train", "test")
+    }
+    assert count["train"] == {"indoor": 2_704, "outdoor": 3_757, "transportation": 2_724}
+    assert count["test"] == {"indoor": 1_297, "outdoor": 1_604, "transportation": 1_284}
+    assert set(made.device) == {"a"}

@@ -10,8 +10,10 @@ import typer
 
 from .. import __version__
 from ..errors import TinysceneError, missing_extra
-from . import complexity_verb, data_verbs, model_verbs, run_verbs, system_verbs
+from . import complexity_verb, data_verbs, model_verbs, predict_verb, run_verbs, system_verbs
 from .augment_verbs import augment
+from .data_group import data
+from .submit_verbs import submit
 
 # Modules of each extra; a verb that meets one it cannot import says which extra brings it.
 EXTRAS = {
@@ -39,11 +41,13 @@ def _root(
         raise typer.Exit
 
 
-for verbs in (model_verbs, run_verbs, complexity_verb, system_verbs, data_verbs):
+for verbs in (model_verbs, run_verbs, predict_verb, complexity_verb, system_verbs, data_verbs):
     for verb in verbs.VERBS:
         app.command(name=verb.__name__.rstrip("_").replace("_", "-"))(verb)
 
 app.add_typer(augment, name="augment")
+app.add_typer(data, name="data")
+app.add_typer(submit, name="submit")
 
 
 def main() -> None:

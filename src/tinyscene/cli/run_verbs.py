@@ -38,6 +38,9 @@ def train(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Change a number: recipe.fit.epochs=20. May be repeated.")
     ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out rows and clips that cannot be used, and count them.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Decides weights, order, crops and augmentation.")] = 1,
     resume: Resume = False,
     accelerator: Accelerator = "auto",
@@ -63,10 +66,13 @@ def train(
         test_share=test_share,
         columns=pairs("--column", column),
         settings=pairs("--set", settings),
+        skip_bad=skip_bad,
         **circumstances(),
     )
     chosen = load_system(system).with_settings(record.settings)
     prepared = prepare(chosen, record, progress_bar)
+    if skip_bad:
+        prepared, record = _without_undecodable(prepared, record)
     prepared.probe(machine)  # data or numbers that cannot be used leave no run folder behind
     from dataclasses import replace
 
@@ -81,6 +87,22 @@ def train(
     )
     run_stages(prepared, out, False, resume, machine, tensorboard)
     print(f"trained: {out}\nnext: tinyscene evaluate {out}    or    tinyscene compress {out}")
+
+
+def _without_undecodable(prepared: Prepared, record: RunRecord) -> tuple[Prepared, RunRecord]:
+    from dataclasses import replace
+
+    from ..data.decodable import undecodable
+    from ..pipeline import prepare
+    from .show import progress_bar
+
+    with progress_bar("decode every clip") as report:
+        bad = undecodable(prepared.dataset, prepared.system.task.channels, report)
+    if not bad:
+        return prepared, record
+    typer.echo(f"note: {len(bad)} clips cannot be decoded and are left out, first: {bad[0][1]}", err=True)
+    record = replace(record, left_out=tuple(file for file, _ in bad))
+    return prepare(prepared.system, record, progress_bar), record
 
 
 def evaluate(

@@ -68,7 +68,7 @@ class Crops(TorchDataset[Batch]):
 
     def _batch(self, x: np.ndarray, rows: list[int], epoch: int) -> Batch:
         return Batch(
-            x=torch.from_numpy(x),
+            x=torch.from_numpy(x.astype(np.float32, copy=False)),
             target=torch.from_numpy(self.eye[self.dataset.target[rows]]),
             device=tuple(self.dataset.device[rows]),
             city=tuple(self.dataset.city[rows]),

@@ -11,14 +11,17 @@ import numpy as np
 
 from ..errors import DataError
 
+COLUMNS = ("files", "target", "fold", "device", "city", "recording", "segment", "smallest_split")
+
 
 @dataclass(frozen=True)
 class Dataset:
     """One row a clip; columns are arrays of equal length, '' where a data set says nothing.
 
-    `files` are paths relative to `root`, in the list's order. `target` indexes `classes`. `recording` tells which
-    clips come from one recording or location: such clips are never parted by a split. `segment` is equal for clips of
-    the same moment, recorded by several devices.
+    `files` are paths relative to `root`, in the list's order. `target` indexes `classes`, -1 where no label is told.
+    `recording` tells which clips come from one recording or location: such clips are never parted by a split.
+    `segment` is equal for clips of the same moment, recorded by several devices. `smallest_split` is the smallest of
+    the nested training splits of 2024 that a clip is in, in percent; 0 for none.
     """
 
     name: str
@@ -31,6 +34,7 @@ class Dataset:
     city: np.ndarray
     recording: np.ndarray
     segment: np.ndarray
+    smallest_split: np.ndarray
     synthetic: bool = False
     notes: tuple[str, ...] = ()
 
@@ -43,8 +47,7 @@ class Dataset:
 
     def take(self, index: np.ndarray) -> Dataset:
         """The rows at `index`, in that order."""
-        columns = ("files", "target", "fold", "device", "city", "recording", "segment")
-        return replace(self, **{name: getattr(self, name)[index] for name in columns})
+        return replace(self, **{name: getattr(self, name)[index] for name in COLUMNS})
 
     def paths(self) -> list[Path]:
         """Where each clip lies."""
@@ -61,6 +64,7 @@ def make_dataset(
     city: Sequence[str] | None = None,
     recording: Sequence[str] | None = None,
     segment: Sequence[str] | None = None,
+    smallest_split: Sequence[int] | None = None,
     synthetic: bool = False,
     notes: tuple[str, ...] = (),
 ) -> Dataset:
@@ -94,6 +98,34 @@ def make_dataset(
         city=np.asarray(city or blank, dtype=object),
         recording=np.asarray([own or file for own, file in zip(recording or blank, files, strict=True)], dtype=object),
         segment=np.asarray(segment or blank, dtype=object),
+        smallest_split=np.asarray(smallest_split or [0] * len(files), dtype=np.int64),
         synthetic=synthetic,
         notes=notes,
+    )
+
+
+def unlabelled_dataset(
+    name: str, root: Path, classes: tuple[str, ...], files: Sequence[str], device: Sequence[str] | None = None
+) -> Dataset:
+    """A Dataset of clips whose classes nobody tells: an evaluation set of the challenge.
+
+    Raises:
+        DataError: no clips.
+    """
+    if not files:
+        raise DataError(f"{root} lists no clips.")
+    blank = np.full(len(files), "", dtype=object)
+    names = np.asarray(files, dtype=object)
+    return Dataset(
+        name=name,
+        root=root,
+        classes=classes,
+        files=names,
+        target=np.full(len(files), -1, dtype=np.int64),
+        fold=blank,
+        device=blank if device is None else np.asarray(device, dtype=object),
+        city=blank,
+        recording=names,
+        segment=blank,
+        smallest_split=np.zeros(len(files), dtype=np.int64),
     )

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import DataError
+from .bad_rows import BadRows
 from .dataset import Dataset
-from .folders import open_folders
-from .tables import HEADERS, open_table
+from .folders import SUFFIXES, open_folders
+from .tables import HEADERS, dataset_of_table, open_table
 from .tau import is_tau, open_tau
+from .usable import missing_files, unlisted_files
 
 
-def open_dataset(path: str | Path, columns: Mapping[str, str] | None = None) -> Dataset:
-    """The data set at `path`: a TAU development set, a folder with meta.csv, a CSV, or a folder per class.
+def open_dataset(
+    path: str | Path, columns: Mapping[str, str] | None = None, skip_bad: bool = False, on_disk: bool = True
+) -> Dataset:
+    """The data set at `path`: a TAU set of any edition, ESC-50 or UrbanSound8K as published, a folder with meta.csv, a
+    CSV, or a folder per class.
 
-    `columns` maps our column names (file, label, fold, device, city, recording) to the headers of a CSV. Clips
-    that are listed but not on disk are an error that counts and names them.
+    columns: our column names (file, label, fold, device, city, recording, only) -> headers of a CSV.
+    skip_bad: leave out rows that cannot be used and clips that are not on disk, and say so in the notes; without it
+    they are an error that lists them. Audio files beside listed ones that are in no list are a note.
+    on_disk: False reads the lists alone.
 
     Raises:
-        DataError: nothing there, or a list that cannot be used.
+        DataError: nothing there, a list that cannot be used, bad rows or missing clips.
     """
     path = Path(path)
     unknown = set(columns or ()) - set(HEADERS)
@@ -27,16 +37,52 @@ def open_dataset(path: str | Path, columns: Mapping[str, str] | None = None) -> 
         raise DataError(f"--column takes {', '.join(HEADERS)}; '{sorted(unknown)[0]}' came.")
     if not path.exists():
         raise DataError(f"the data set {path} does not exist.")
+    bad = BadRows(skip_bad)
+    dataset = _read(path, columns, bad)
+    notes = [*dataset.notes, *bad.told()]
+    if on_disk:
+        missing = missing_files(dataset.root, dataset.files)
+        if missing:
+            names = [str(dataset.files[i]) for i in missing[:3]]
+            shown = ", ".join(names) + (", ..." if len(missing) > 3 else "")
+            text = f"{path} lists {len(dataset)} clips, {len(missing)} of them are not on disk: {shown}."
+            if not skip_bad:
+                raise DataError(f"{text} Get them, or give --skip-bad to go on without them.")
+            if len(missing) == len(dataset):
+                raise DataError(text)
+            notes.append(f"{text} They were left out (--skip-bad).")
+        unlisted = unlisted_files(dataset.root, dataset.files, SUFFIXES)
+        if missing:
+            dataset = dataset.take(np.delete(np.arange(len(dataset)), missing))
+        if unlisted:
+            shown = ", ".join(unlisted[:3]) + (", ..." if len(unlisted) > 3 else "")
+            notes.append(f"{len(unlisted)} audio files beside the listed ones are in no list: {shown}.")
+    return replace(dataset, notes=tuple(notes))
+
+
+def _read(path: Path, columns: Mapping[str, str] | None, bad: BadRows) -> Dataset:
     if path.is_file():
-        dataset = open_table(path, columns)
-    elif is_tau(path) and not columns:
-        dataset = open_tau(path)
-    elif (path / "meta.csv").is_file():
-        dataset = open_table(path / "meta.csv", columns)
-    else:
-        dataset = open_folders(path)
-    missing = [file for file, where in zip(dataset.files, dataset.paths(), strict=True) if not where.is_file()]
-    if missing:
-        shown = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
-        raise DataError(f"{path} lists {len(dataset)} clips, {len(missing)} of them are not on disk: {shown}.")
-    return dataset
+        return open_table(path, columns, bad)
+    if is_tau(path) and not columns:
+        return open_tau(path, bad)
+    for known in PUBLISHED:
+        if (path / known.listed).is_file():
+            return dataset_of_table(path / known.listed, path, columns, bad, known.at, path.name)
+    if (path / "meta.csv").is_file():
+        return open_table(path / "meta.csv", columns, bad)
+    return open_folders(path)
+
+
+@dataclass(frozen=True)
+class Published:
+    """How a published set lies on disk: its list, and the folder of the clips, with the fold put in."""
+
+    listed: str
+    at: str
+
+
+# K. J. Piczak's ESC-50 (ESC-10 is in it: --column only=esc10); Salamon et al.'s UrbanSound8K.
+PUBLISHED = (
+    Published("meta/esc50.csv", "audio"),
+    Published("metadata/UrbanSound8K.csv", "audio/fold{fold}"),
+)

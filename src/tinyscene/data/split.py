@@ -22,17 +22,30 @@ class Split:
 def fold_split(dataset: Dataset, fold: str) -> Split:
     """Test on the clips of `fold`, train on all other folds; on lists named train/test, fold "1" is the official one.
 
+    "split5" to "split100" train on that share of the official training clips, as in 2024 and 2025.
+
     Raises:
-        DataError: the data set has no folds, not this one, or nothing is left to train on.
+        DataError: the data set has no labels, no folds, not this one, or nothing is left to train on.
     """
+    if (dataset.target < 0).any():
+        raise DataError(f"{dataset.name} is an evaluation set without labels; predict it with: tinyscene predict.")
     folds = sorted(set(dataset.fold) - {""}, key=lambda name: (len(name), name))
     if not folds:
         raise DataError(f"{dataset.name} has no fold column; part it by recording with --test-share 0.2.")
     if set(folds) <= {"train", "test", "validation"}:
-        if fold != "1":
-            raise DataError(f"{dataset.name} has one official split; --fold takes 1, {fold} came.")
         train, test = dataset.fold == "train", dataset.fold == "test"
         how = "official fold 1"
+        splits = [f"split{share}" for share in np.unique(dataset.smallest_split) if share]
+        if fold in splits:
+            share = int(fold.removeprefix("split"))
+            train = train & (dataset.smallest_split > 0) & (dataset.smallest_split <= share)
+            how = f"official {fold}"
+        elif fold == "split100":
+            how = "official split100, which is fold 1"
+        elif fold != "1":
+            takes = ", ".join(["1", *splits])
+            hint = "" if splits else " (split5 to split100: tinyscene data get dcase2024-splits)"
+            raise DataError(f"{dataset.name}: --fold takes {takes}; {fold} came.{hint}")
     else:
         train, test = (dataset.fold != fold) & (dataset.fold != ""), dataset.fold == fold
         how = f"fold {fold} of {', '.join(folds)}"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DataError
+from .bad_rows import BadRows
 from .dataset import Dataset, make_dataset
+from .usable import usable_rows
 
 # Our name of each column, and the headers that other data sets use for it, most telling first.
 HEADERS: dict[str, tuple[str, ...]] = {
@@ -18,14 +21,32 @@ HEADERS: dict[str, tuple[str, ...]] = {
     "device": ("device", "source_label", "device_id"),
     "city": ("city",),
     "recording": ("recording", "src_file", "source", "identifier", "location", "fsid", "session"),
+    "only": (),  # rows whose cell says yes: --column only=esc10 takes ESC-10 out of ESC-50
 }
+YES = ("1", "true", "yes")
 
 
-def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """(headers, rows) of a delimited text file; the delimiter is found from the header line.
+@dataclass(frozen=True)
+class Table:
+    """A delimited list, column by column; `lines` are the rows' line numbers in the file, 1 is the header."""
+
+    path: Path
+    columns: dict[str, list[str]]
+    lines: list[int]
+
+    @property
+    def headers(self) -> list[str]:
+        """The columns' names, in the file's order."""
+        return list(self.columns)
+
+
+def read_table(path: Path, bad: BadRows) -> Table:
+    """The columns of a delimited text file; the delimiter is found from the header line, line ends are LF or CRLF.
+
+    Rows that are longer or shorter than the header go into `bad`; empty rows are passed over.
 
     Raises:
-        DataError: no such file, no text, or a row that is longer or shorter than the header.
+        DataError: no such file, no text, or quotes that never end.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -36,22 +57,53 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     first = text.partition("\n")[0]
     if not first.strip():
         raise DataError(f"{path} is empty; a header line and one line a clip are needed.")
-    reader = csv.reader(io.StringIO(text), delimiter=max("\t,;", key=first.count))
-    rows = []
+    delimiter = max("\t,;", key=first.count)
+    even = _even(path, text, delimiter)
+    if even is not None:
+        return even
+    rows = _quoted(path, text, delimiter) if '"' in text else _plain(text, delimiter)
+    headers = [header.strip() for header in next(rows)[1]]
+    width, kept, lines = len(headers), [], []
+    for line, cells in rows:
+        if len(cells) == width:
+            kept.append(cells)
+            lines.append(line)
+        else:
+            bad.add(path, line, f"{width} columns are needed, {len(cells)} came")
+    columns = zip(*kept, strict=True) if kept else ([] for _ in headers)
+    return Table(path, {name: list(map(str.strip, column)) for name, column in zip(headers, columns)}, lines)  # noqa: B905
+
+
+def _even(path: Path, text: str, delimiter: str) -> Table | None:
+    """The table at once, if no cell is quoted or padded and each line has as many cells: the long lists of TAU."""
+    lines = text.rstrip("\n").split("\n")
+    width = lines[0].count(delimiter)
+    if '"' in text or " " in text or any(line.count(delimiter) != width for line in lines) or not all(lines):
+        return None
+    if width and any(not line.strip(delimiter) for line in lines):
+        return None
+    headers = lines[0].split(delimiter)
+    cells = delimiter.join(lines[1:]).split(delimiter) if len(lines) > 1 else []
+    columns = {name: cells[i :: width + 1] for i, name in enumerate(headers)}
+    return Table(path, columns, list(range(2, len(lines) + 1)))
+
+
+def _plain(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """(line number, cells) of a list without quotes."""
+    for number, line in enumerate(text.split("\n"), start=1):
+        cells = line.rstrip("\r").split(delimiter)
+        if line.strip(f"{delimiter} \t\r"):
+            yield number, cells
+
+
+def _quoted(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
-        headers = [header.strip() for header in next(reader)]
-        for line in reader:
-            cells = [cell.strip() for cell in line]
-            if not any(cells):
-                continue  # blank, or what spreadsheets leave below the last row
-            if len(cells) != len(headers):
-                raise DataError(
-                    f"{path}, line {reader.line_num}: {len(headers)} columns are needed, {len(cells)} came."
-                )
-            rows.append(dict(zip(headers, cells, strict=True)))
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield reader.line_num, cells
     except csv.Error as error:
         raise DataError(f"{path}, line {reader.line_num}: {error}.") from None
-    return headers, rows
 
 
 def find_columns(path: Path, headers: list[str], wanted: Mapping[str, str]) -> dict[str, str]:
@@ -80,18 +132,37 @@ def find_columns(path: Path, headers: list[str], wanted: Mapping[str, str]) -> d
     return found
 
 
-def open_table(path: Path, wanted: Mapping[str, str] | None = None) -> Dataset:
+def open_table(path: Path, wanted: Mapping[str, str] | None = None, bad: BadRows | None = None) -> Dataset:
     """The data set that a CSV or TSV lists; file paths are relative to the folder it lies in."""
-    headers, rows = read_table(path)
-    columns = find_columns(path, headers, wanted or {})
-    cells = {column: [row[header] for row in rows] for column, header in columns.items()}
+    return dataset_of_table(path, path.parent, wanted, bad or BadRows())
+
+
+def dataset_of_table(
+    path: Path, root: Path, wanted: Mapping[str, str] | None, bad: BadRows, at: str = "", name: str = ""
+) -> Dataset:
+    """The data set of a list whose files lie below `root`, in the folder `at` of it, "{fold}" put in."""
+    table = read_table(path, bad)
+    columns = find_columns(path, table.headers, wanted or {})
+    cells = {column: table.columns[header] for column, header in columns.items()}
+    lines = table.lines
+    if "only" in cells:
+        chosen = [i for i, cell in enumerate(cells["only"]) if cell.lower() in YES]
+        if not chosen:
+            raise DataError(f"{path}: no row says yes in the column '{columns['only']}'.")
+        cells = {column: [values[i] for i in chosen] for column, values in cells.items()}
+        lines = [lines[i] for i in chosen]
+    if at:
+        folds = cells.get("fold") or [""] * len(lines)
+        cells["file"] = [f"{at.format(fold=fold)}/{file}" for fold, file in zip(folds, cells["file"], strict=True)]
+    keep = usable_rows(path, root, cells["file"], cells["label"], lines, bad)
+    kept = cells if len(keep) == len(lines) else {key: [v[i] for i in keep] for key, v in cells.items()}
     return make_dataset(
-        name=path.parent.name if path.stem == "meta" else path.stem,
-        root=path.parent,
-        files=cells["file"],
-        labels=cells["label"],
-        fold=cells.get("fold"),
-        device=cells.get("device"),
-        city=cells.get("city"),
-        recording=cells.get("recording"),
+        name=name or (path.parent.name if path.stem == "meta" else path.stem),
+        root=root,
+        files=kept["file"],
+        labels=kept["label"],
+        fold=kept.get("fold"),
+        device=kept.get("device"),
+        city=kept.get("city"),
+        recording=kept.get("recording"),
     )

@@ -1,13 +1,16 @@
-"""TAU Urban Acoustic Scenes, Mobile development sets (2020: 10 s clips, 2022: 1 s clips): names, lists, fold 1."""
+"""TAU Urban Acoustic Scenes of every edition, 2019 to 2025: names, lists, splits."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ..errors import DataError
-from .dataset import Dataset, make_dataset
-from .tables import read_table
+from .bad_rows import BadRows
+from .dataset import Dataset, make_dataset, unlabelled_dataset
+from .tables import Table, read_table
+from .usable import usable_rows
 
 # The scenes of every TAU set in the order of all DCASE baselines, and the three groups of the 3-class sets.
 TAU_CLASSES = (
@@ -27,6 +30,19 @@ TAU_GROUPS = {
     "outdoor": ("park", "public_square", "street_pedestrian", "street_traffic"),
     "transportation": ("bus", "metro", "tram"),
 }
+
+EVALUATION_LISTS = ("fold1_test.csv", "test.csv")
+SPLITS = (5, 10, 25, 50, 100)  # percent of the training clips, 2024 and 2025
+WITHDRAWN = frozenset(  # in the first release of 2020 Mobile only
+    (
+        "airport-barcelona-1-87-c.wav",
+        "public_square-barcelona-108-3109-b.wav",
+        "shopping_mall-london-131-3930-c.wav",
+        "airport-barcelona-203-6132-b.wav",
+        "tram-barcelona-275-8394-c.wav",
+    )
+)
+NO_TAU_NAME = "'{file}' is no TAU file name: <scene>-<city>-<location>-<segment>[-<second>]-<device>.wav"
 
 
 @dataclass(frozen=True)
@@ -48,45 +64,190 @@ def parse_name(file: str) -> ClipName:
     """
     parts = PurePosixPath(file).stem.split("-")
     if len(parts) not in (5, 6):
-        raise DataError(f"'{file}' is no TAU file name: <scene>-<city>-<location>-<segment>[-<second>]-<device>.wav.")
+        raise DataError(f"{NO_TAU_NAME.format(file=file)}.")
     return ClipName(parts[0], parts[1], parts[2], parts[3], parts[-1])
 
 
 def is_tau(folder: Path) -> bool:
-    """Whether a folder is laid out as a TAU development set."""
-    return (folder / "meta.csv").is_file() and (folder / "evaluation_setup" / "fold1_train.csv").is_file()
+    """Whether a folder is laid out as a TAU set: a development set with its training list, or an evaluation set."""
+    setup = folder / "evaluation_setup"
+    if (setup / "fold1_train.csv").is_file():
+        return True
+    return any((setup / name).is_file() for name in EVALUATION_LISTS) and not (folder / "meta.csv").is_file()
 
 
-def open_tau(folder: Path) -> Dataset:
-    """The clips of fold 1: fold "train" and "test"; clips in neither list are left out, as the official setup does.
+def open_tau(folder: Path, bad: BadRows | None = None) -> Dataset:
+    """A TAU set of any edition (2019 to 2025, development or evaluation), as far as its lists say.
+
+    A development set has fold "train" and "test", and "" for clips in neither list; the splits of 2024 and 2025 where
+    split5.csv to split100.csv lie beside the lists or in the folder itself. An evaluation set has no labels (target
+    -1), and its devices only where the list names them (2025). Lists of the withdrawn first release of 2020 are
+    recognised: the five clips that were taken back are left out, and a note says so.
 
     Raises:
-        DataError: a list without its columns, or an empty one.
+        DataError: a list without its columns, an empty one, splits that do not contain each other, or bad rows.
     """
+    bad = bad or BadRows()
+    if not (folder / "evaluation_setup" / "fold1_train.csv").is_file():
+        return _open_evaluation(folder, bad)
     setup = folder / "evaluation_setup"
-    files: list[str] = []
-    labels: list[str] = []
-    fold: list[str] = []
-    for part, list_name in (("train", "fold1_train.csv"), ("test", "fold1_evaluate.csv")):
-        headers, rows = read_table(setup / list_name)
-        missing = [name for name in ("filename", "scene_label") if name not in headers]
-        if missing:
-            raise DataError(f"{setup / list_name} has no column {missing[0]}; its columns are {', '.join(headers)}.")
-        if not rows:
-            raise DataError(f"{setup / list_name} lists no clips.")
-        files += [row["filename"] for row in rows]
-        labels += [row["scene_label"] for row in rows]
-        fold += [part] * len(rows)
-    names = [parse_name(file) for file in files]
+    train = _listed(setup / "fold1_train.csv", bad)
+    known = _known_classes(train.columns["scene_label"])
+    meta = read_table(folder / "meta.csv", bad) if (folder / "meta.csv").is_file() else None
+    whole = meta is not None and meta.lines and {"filename", "scene_label"} <= meta.columns.keys()
+    listed = meta if meta is not None and whole else train
+    test = _test_list(setup, dict(zip(listed.columns["filename"], listed.columns["scene_label"], strict=True)), bad)
+    label, row_fold, line = {}, {}, {}
+    # meta.csv says what there is, in its order; what only a fold list names comes behind it.
+    for table, fold in (*([(listed, "")] if whole else []), (train, "train"), (test, "test")):
+        good = usable_rows(
+            table.path, folder, table.columns["filename"], table.columns["scene_label"], table.lines, bad, known
+        )
+        for i in good:
+            file = table.columns["filename"][i]
+            if label.setdefault(file, table.columns["scene_label"][i]) != table.columns["scene_label"][i]:
+                bad.add(table.path, table.lines[i], f"the clip {file} is '{label[file]}' in {listed.path.name}")
+            line.setdefault(file, (table.path, table.lines[i]))
+            if fold:
+                row_fold[file] = fold
+    withdrawn = [file for file in label if file.rpartition("/")[2] in WITHDRAWN]
+    for file in withdrawn:
+        del label[file]
+    columns = _Columns(label, line, bad)
     return make_dataset(
         name=folder.name,
         root=folder,
-        files=files,
-        labels=labels,
-        fold=fold,
-        device=[name.device for name in names],
-        city=[name.city for name in names],
-        recording=[f"{name.scene}-{name.city}-{name.location}" for name in names],
-        segment=[PurePosixPath(file).stem.rpartition("-")[0] for file in files],
+        files=columns.files,
+        labels=[label[file] for file in columns.files],
+        fold=[row_fold.get(file, "") for file in columns.files],
+        device=columns.device,
+        city=columns.city,
+        recording=columns.recording,
+        segment=columns.segment,
+        smallest_split=_smallest_split(folder, columns.files, bad),
         synthetic=(folder / "synthetic.json").is_file(),
+        notes=_notes_of(withdrawn),
+    )
+
+
+class _Columns:
+    """What the names of the clips say, column by column; equal words are kept once."""
+
+    def __init__(self, names: Iterable[str], line: Mapping[str, tuple[Path, int]], bad: BadRows):
+        self.files: list[str] = []
+        self.device: list[str] = []
+        self.city: list[str] = []
+        self.recording: list[str] = []
+        self.segment: list[str] = []
+        once: dict[str, str] = {}
+        moments: dict[str, tuple[str, str, str]] = {}  # several devices hear each
+        for file in names:
+            moment, _, device = file[file.rfind("/") + 1 : file.rfind(".")].rpartition("-")
+            known = moments.get(moment)
+            if known is None:
+                parts = moment.split("-")
+                if len(parts) not in (4, 5):
+                    bad.add(*line[file], NO_TAU_NAME.format(file=file))
+                    continue
+                recording = "-".join(parts[:3])
+                known = once.setdefault(parts[1], parts[1]), once.setdefault(recording, recording), moment
+                moments[moment] = known
+            city, recording, segment = known
+            self.files.append(file)
+            self.device.append(once.setdefault(device, device))
+            self.city.append(city)
+            self.recording.append(recording)
+            self.segment.append(segment)
+
+
+def _listed(path: Path, bad: BadRows) -> Table:
+    table = read_table(path, bad)
+    missing = [name for name in ("filename", "scene_label") if name not in table.columns]
+    if missing:
+        raise DataError(f"{path} has no column {missing[0]}; its columns are {', '.join(table.headers)}.")
+    if not table.lines:
+        raise DataError(f"{path} lists no clips.")
+    return table
+
+
+def _test_list(setup: Path, labels: Mapping[str, str], bad: BadRows) -> Table:
+    """fold1_evaluate.csv; or fold1_test.csv or test.csv, labelled from meta.csv or, in ten classes, from the names."""
+    if (setup / "fold1_evaluate.csv").is_file():
+        return _listed(setup / "fold1_evaluate.csv", bad)
+    path = next((setup / name for name in EVALUATION_LISTS if (setup / name).is_file()), None)
+    if path is None:
+        raise DataError(f"{setup / 'fold1_evaluate.csv'} does not exist, nor do {' and '.join(EVALUATION_LISTS)}.")
+    table = read_table(path, bad)
+    group = {scene: name for name, scenes in TAU_GROUPS.items() for scene in scenes}
+    grouped = set(labels.values()) <= set(TAU_GROUPS)
+    if "filename" not in table.columns:
+        raise DataError(f"{path} has no column filename; its columns are {', '.join(table.headers)}.")
+    told = []
+    for file in table.columns["filename"]:
+        scene = file[file.rfind("/") + 1 :].partition("-")[0]
+        told.append(labels.get(file) or (group.get(scene, "") if grouped else scene))
+    return Table(path, {"filename": table.columns["filename"], "scene_label": told}, table.lines)
+
+
+def _known_classes(labels: Sequence[str]) -> frozenset[str] | None:
+    """The ten scenes or the three groups, where nearly all labels are such; None for a set of other classes."""
+    for known in (frozenset(TAU_CLASSES), frozenset(TAU_GROUPS)):
+        if sum(label in known for label in labels) > 0.5 * len(labels):
+            return known
+    return None
+
+
+def _smallest_split(folder: Path, files: Sequence[str], bad: BadRows) -> list[int] | None:
+    """For each clip the smallest of the 2024 splits it is in (5, 10, 25, 50, 100 % of the training clips), else 0."""
+    found: dict[str, int] = {}
+    before: set[str] = set()
+    for share in SPLITS:
+        places = (folder / "evaluation_setup" / f"split{share}.csv", folder / f"split{share}.csv")
+        path = next((place for place in places if place.is_file()), None)
+        if path is None:
+            continue
+        inside = set(_listed(path, bad).columns["filename"])
+        if not before <= inside:
+            raise DataError(
+                f"{path} lacks {len(before - inside):,} clips of the smaller splits, first {min(before - inside)}; "
+                "each split holds the smaller ones. Get the lists again: tinyscene data get dcase2024-splits."
+            )
+        for file in inside - before:
+            found[file] = share
+        before = inside
+    if not found:
+        return None
+    strangers = before.difference(files)
+    if strangers:
+        raise DataError(
+            f"{folder}: {len(strangers):,} clips of its splits are in no other list, first {min(strangers)}; the "
+            "splits of 2024 and 2025 are those of TAU Urban Acoustic Scenes 2022 Mobile."
+        )
+    return [found.get(file, 0) for file in files]
+
+
+def _open_evaluation(folder: Path, bad: BadRows) -> Dataset:
+    path = next(
+        folder / "evaluation_setup" / n for n in EVALUATION_LISTS if (folder / "evaluation_setup" / n).is_file()
+    )
+    table = read_table(path, bad)
+    if "filename" not in table.columns:
+        raise DataError(f"{path} has no column filename; its columns are {', '.join(table.headers)}.")
+    keep = usable_rows(path, folder, table.columns["filename"], None, table.lines, bad)
+    devices = table.columns.get("device_id")
+    return unlabelled_dataset(
+        name=folder.name,
+        root=folder,
+        classes=tuple(TAU_GROUPS) if "3class" in folder.name else TAU_CLASSES,
+        files=[table.columns["filename"][i] for i in keep],
+        device=[devices[i] for i in keep] if devices else None,
+    )
+
+
+def _notes_of(withdrawn: Sequence[str]) -> tuple[str, ...]:
+    if not withdrawn:
+        return ()
+    return (
+        f"these lists are those of the first release (Zenodo record 3670167), withdrawn since: {len(withdrawn)} clips "
+        "of it were taken back and are left out here, as in record 3819968.",
     )

@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from .complexity_torch import count_complexity
     from .limits import check_limits
     from .metrics import measure
+    from .predicting import predict_dataset
     from .predictions import Predictions
     from .report import write_report
+    from .scores import rank_2023, score_2024
     from .spectrogram_picture import draw_spectrograms
 
 __all__ = [
@@ -25,6 +27,9 @@ __all__ = [
     "ensemble",
     "estimate_boards",
     "measure",
+    "predict_dataset",
+    "rank_2023",
+    "score_2024",
     "without_layers",
     "write_report",
 ]
@@ -41,6 +46,9 @@ __getattr__ = lazy_names(
         "ensemble": "complexity",
         "estimate_boards": "boards",
         "measure": "metrics",
+        "predict_dataset": "predicting",
+        "rank_2023": "scores",
+        "score_2024": "scores",
         "without_layers": "complexity",
         "write_report": "report",
     },

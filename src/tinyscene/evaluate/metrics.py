@@ -26,15 +26,18 @@ Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 
-def measure(predictions: Predictions, seed: int = 0, n_bootstrap: int = 1000) -> dict[str, Any]:
+def measure(
+    predictions: Predictions, seed: int = 0, n_bootstrap: int = 1000, segments: Sequence[str] = ()
+) -> dict[str, Any]:
     """Figures of labelled predictions.
 
     accuracy, macro_accuracy, calibration_error lie in 0..1; log losses in nats. Per-class accuracy is recall; accuracy
     per device and per city is the plain share of correct files, with the mean of class recalls beside it. Classes
     without a file are left out of means and of `per_class`. `confusion.matrix` has a row per true class and a column
     per answer.
-    `confidence_interval` (95 %) resamples recordings; the Wilson intervals of single classes, devices and cities take
-    files as independent and are too narrow where many files come from one recording.
+    `confidence_interval` (95 %) resamples recordings; `confidence_interval_by_segment`, where `segments` names for each
+    file the stretch of a recording it was cut from, resamples those, never single files. The Wilson intervals of single
+    classes, devices and cities take files as independent and are too narrow where many files come from one recording.
 
     DataError without files or labels; SettingError for n_bootstrap < 1. Same seed, same figures.
     """
@@ -55,6 +58,10 @@ def measure(predictions: Predictions, seed: int = 0, n_bootstrap: int = 1000) ->
     per_class = {predictions.classes[i]: _figures(target == i, correct, loss) for i in present.tolist()}
     groups = _groups(predictions.recordings)
     interval = _bootstrap(groups, target, correct, n_classes, seed, n_bootstrap)
+    by_segment = {}
+    if any(segments):
+        of_segments = _bootstrap(_groups(segments), target, correct, n_classes, seed, n_bootstrap)
+        by_segment = {"confidence_interval_by_segment": of_segments}
     return {
         "n": n,
         "accuracy": float(correct.mean()),
@@ -63,6 +70,7 @@ def measure(predictions: Predictions, seed: int = 0, n_bootstrap: int = 1000) ->
         "macro_log_loss": float(np.mean([row["log_loss"] for row in per_class.values()])),
         "calibration_error": calibration_error(probabilities, correct),
         "confidence_interval": interval,
+        **by_segment,
         "bootstrap": {
             "unit": "recording" if any(predictions.recordings) else "file",
             "n_units": int(groups.max()) + 1,

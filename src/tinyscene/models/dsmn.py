@@ -94,7 +94,9 @@ class SegmentedDistillation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         half = x.shape[2] // 2
-        if self.training and not torch.compiler.is_exporting():  # the gradient is put together once, not each half added to zeros
+        if (
+            self.training and not torch.compiler.is_exporting()
+        ):  # the gradient is put together once, not each half added to zeros
             low, high, *_ = x.split(half, dim=2)
         else:  # the slices that quantisers and exporters know
             low, high = x[:, :, :half], x[:, :, half : 2 * half]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from ..lazy import lazy_names
 
 if TYPE_CHECKING:
+    from .caching import fill_caches
     from .demonstration import demonstrate
     from .evaluating import claims_table, evaluate_run
     from .exporting import export_run, stage_complexity
@@ -20,6 +21,7 @@ __all__ = [
     "demonstrate",
     "evaluate_run",
     "export_run",
+    "fill_caches",
     "finished_stages",
     "open_run",
     "prepare",
@@ -38,6 +40,7 @@ __getattr__ = lazy_names(
         "demonstrate": "demonstration",
         "evaluate_run": "evaluating",
         "export_run": "exporting",
+        "fill_caches": "caching",
         "finished_stages": "stages",
         "open_run": "run_folder",
         "prepare": "preparing",

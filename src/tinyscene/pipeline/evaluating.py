@@ -108,7 +108,8 @@ def _measured(prepared: Prepared, probabilities: np.ndarray, path: Path) -> dict
         recordings=[str(recording) for recording in test.recording],
     )
     predictions.write_csv(path)
-    return measure(predictions)
+    # A TAU clip of a second says of which ten it is: scene-city-location-segment-second.
+    return measure(predictions, segments=["-".join(name.split("-")[:4]) for name in test.segment])
 
 
 def _by_runtime(prepared: Prepared, path: Path, hop_s: float | None, report: Callable[[int, int], None]) -> np.ndarray:

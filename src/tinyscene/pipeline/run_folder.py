@@ -31,6 +31,8 @@ class RunRecord:
     test_share: float | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
+    skip_bad: bool = False
+    left_out: tuple[str, ...] = ()  # clips that could not be decoded, with skip_bad
     classes: tuple[str, ...] = ()
     created: str = ""
     command: str = ""
@@ -40,7 +42,7 @@ class RunRecord:
     @property
     def chosen(self) -> dict[str, Any]:
         """What a resumed run must not change."""
-        keys = ("system", "data", "seed", "fold", "test_share", "columns", "settings")
+        keys = ("system", "data", "seed", "fold", "test_share", "columns", "settings", "skip_bad")
         return {key: getattr(self, key) for key in keys}
 
 
@@ -91,7 +93,7 @@ def open_run(folder: Path) -> RunRecord:
         facts = json.loads(path.read_text())
         if facts.pop("format") != FORMAT:
             raise ModelError(f"{path} was written by another version of tinyscene; use that version.")
-        return RunRecord(**facts | {"classes": tuple(facts["classes"])})
+        return RunRecord(**facts | {key: tuple(facts[key]) for key in ("classes", "left_out")})
     except (ValueError, TypeError, KeyError) as error:
         raise ModelError(f"{path} cannot be read ({error}); it is cut or was changed.") from None
 

@@ -1,0 +1,88 @@
+"""A model file's probabilities for every clip of a data set, written as they come."""
+
+from __future__ import annotations
+
+import csv
+import os
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from ..data.bad_rows import SHOWN
+from ..data.dataset import Dataset
+from ..errors import AudioError, DataError, OutputError
+from ..runtime import Classifier
+from .predictions import COLUMNS
+
+AT_ONCE = 256  # clips in work
+
+
+def predict_dataset(
+    model: str | Path,
+    dataset: Dataset,
+    out: Path,
+    hop_s: float | None = None,
+    skip_bad: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[str]:
+    """Write `out`, a CSV as of `Predictions.read_csv`, a row for each clip in the data set's order, or nothing at all.
+
+    A clip's probabilities are the mean over its windows, which start every `hop_s` seconds (None: side by side).
+    Returns the clips that were left out with `skip_bad`.
+
+    Raises:
+        DataError: clips that cannot be decoded (without skip_bad), or labels that the model does not know.
+        OutputError: the file cannot be written.
+    """
+    classifier = Classifier(model)
+    labels = classifier.labels
+    unknown = [name for name in dataset.classes if name not in labels] if (dataset.target >= 0).any() else []
+    if unknown:
+        raise DataError(
+            f"{model} tells {', '.join(labels)} apart; {dataset.name} has the class '{unknown[0]}', none of them."
+        )
+
+    def probabilities(file: str) -> np.ndarray | AudioError:
+        try:
+            (decision,) = classifier.classify(dataset.root / file, hop_s, top_k=len(labels))
+        except AudioError as error:
+            return error
+        scores = {entry["label"]: entry["score"] for entry in decision.top}
+        return np.asarray([scores[label] for label in labels])
+
+    temporary, bad = out.with_name(f".{out.name}.{os.getpid()}"), []
+    try:
+        with (
+            open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
+            ThreadPoolExecutor(os.cpu_count() or 1) as pool,
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore")  # of short and silent clips: they are in the set on purpose
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow((*COLUMNS, *labels))
+            for start in range(0, len(dataset), AT_ONCE):
+                rows = range(start, min(start + AT_ONCE, len(dataset)))
+                for i, scores in zip(rows, pool.map(probabilities, dataset.files[start : rows.stop]), strict=True):
+                    if isinstance(scores, AudioError):
+                        bad.append((str(dataset.files[i]), str(scores)))
+                    else:
+                        target = dataset.target[i]
+                        known = (dataset.files[i], dataset.device[i], dataset.city[i], dataset.recording[i])
+                        label = dataset.classes[target] if target >= 0 else ""
+                        writer.writerow((*known, label, labels[int(scores.argmax())], *scores.tolist()))
+                    if progress:
+                        progress(i + 1, len(dataset))
+        if bad and (not skip_bad or len(bad) == len(dataset)):
+            told = "; ".join(why.rstrip(".") for _, why in bad[:SHOWN])
+            rest = f"; and {len(bad) - SHOWN:,} more" if len(bad) > SHOWN else ""
+            raise DataError(f"{len(bad):,} of {len(dataset):,} clips cannot be used: {told}{rest}.")
+        os.replace(temporary, out)
+    except OSError as error:
+        raise OutputError(f"{out} cannot be written: {error.strerror or error}. Choose another --out.") from None
+    finally:
+        if os.path.lexists(temporary):  # also after Ctrl-C
+            os.remove(temporary)
+    return [file for file, _ in bad]
