@@ -46,7 +46,7 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    server: Server
+    server: Server  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -471,7 +471,12 @@ def test_room_is_looked_for_first_with_the_figures(tau, server, monkeypatch, tmp
     words = rf"needs about {needs:,} bytes \({unpacked:,} unpacked .*, {re.escape(str(tmp_path))} has 1,000 free"
     with pytest.raises(OutputError, match=words):
         get("tau2022-mobile", tmp_path, workers=1, base_url=server.url)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(0, 0, needs - 1))
+    with pytest.raises(OutputError, match="needs about"):
+        get("tau2022-mobile", tmp_path, workers=1, base_url=server.url)
     assert server.asked == []
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(0, 0, needs))
+    get("tau2022-mobile", tmp_path, workers=1, base_url=server.url)
 
 
 def test_a_disk_that_fills_up_is_told_and_the_rest_is_kept(server, monkeypatch, tmp_path):
@@ -560,6 +565,8 @@ def test_check_reads_archives_and_takes_sets_unpacked_by_hand(tau, server, tmp_p
     report = check(hand / SET)[0]
     assert report.whole
     assert {one.state for one in report.packages} == {"by hand"}
+    (hand / SET / AUDIO_2).unlink()
+    assert not check(hand)[0].whole
 
 
 def test_check_of_the_real_lists_without_audio(real_data):

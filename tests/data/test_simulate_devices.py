@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from math import gcd
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def source(tmp_path) -> Path:
     root = tmp_path / "my-set"
     rows = ["filename,fold,category,src_file"]
     for i in range(12):
-        name = f"audio/00{i % 2} - Car horn/{i:02d}-x.wav"
+        name = f"audio/00{1 - i % 2} - Car horn/{i:02d}-x.wav"
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         write_wav(root / name, 0.3 * rng.standard_normal(RATE // 4).clip(-3, 3), RATE)
         rows.append(f"{name},{i // 6 + 1},{('car-horn', 'rain')[i % 2]},take-{i // 2}")
@@ -172,7 +173,7 @@ def test_a_set_in_tau_layout_with_its_folds(source, tmp_path):
 def test_the_reference_recipe_end_to_end(source, tmp_path):
     """A random clip through the steps written out: resampled response, direct path first, level kept, compressed."""
     to = simulate_devices(source, spec_of(source), tmp_path / "new", workers=1)
-    clip, _ = soundfile.read(source / "audio/000 - Car horn/00-x.wav")
+    clip, _ = soundfile.read(source / "audio/001 - Car horn/00-x.wav")
     raw, _ = soundfile.read(source.parent / "spec/ir/s2.wav")
     response = resample_poly(raw, 1, 2)
     response = response[np.argmax(np.abs(response)) :]
@@ -273,7 +274,7 @@ def test_a_folder_that_is_not_ours_is_left_alone(source, tmp_path):
 
 
 def test_clips_that_cannot_be_decoded_are_listed_and_the_rest_is_kept(source, tmp_path):
-    clip = source / "audio/000 - Car horn/02-x.wav"
+    clip = source / "audio/001 - Car horn/02-x.wav"
     whole = clip.read_bytes()
     clip.write_bytes(os.urandom(len(whole)))
     with pytest.raises(DataError, match="1 of 12 clips of my-set cannot be used"):

@@ -14,6 +14,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 class ChannelAffine(nn.Module):
     """(batch, channel, ...) -> the same, each channel times a scale plus a shift: a batch norm with no convolution."""
 
+    stays_float = True  # in int8 networks
+
     def __init__(self, norm: nn.BatchNorm2d | nn.BatchNorm1d):
         super().__init__()
         assert norm.running_mean is not None

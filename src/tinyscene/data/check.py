@@ -12,7 +12,7 @@ from ..errors import DataError
 from .download import MARKERS, marker_of, missing_files_of, read_marker, what_is_wrong
 from .folders import SUFFIXES
 from .packages import KnownSet, Package, known_sets
-from .usable import missing_files, unlisted_files
+from .usable import compared_with_disk
 
 # How a package is. "archive": whole, not unpacked; "by hand": no trace of it, but the set is there without our help.
 STATES = ("unpacked", "archive", "part", "missing", "damaged", "wrong", "by hand")
@@ -115,10 +115,10 @@ def _report(base: Path, known: KnownSet, progress: Callable[[int, int], None] | 
     listed = _listed(folder)
     if listed is None:
         return SetReport(known, folder, tuple(states), None, None, (), ())
-    absent = tuple(listed[i] for i in missing_files(folder, listed))
-    unlisted = tuple(unlisted_files(folder, listed, SUFFIXES))
+    missing, unlisted = compared_with_disk(folder, listed, SUFFIXES)
+    absent = tuple(listed[i] for i in missing)
     n_audio = len(listed) - len(absent) + len(unlisted)
-    return SetReport(known, folder, tuple(states), len(listed), n_audio, absent, unlisted)
+    return SetReport(known, folder, tuple(states), len(listed), n_audio, absent, tuple(unlisted))
 
 
 def _state(base: Path, known: KnownSet, package: Package, gone: list[str] | None, by_hand: bool) -> PackageState:

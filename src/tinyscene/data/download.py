@@ -249,6 +249,7 @@ class _Job:
                 self.progress(self.done, max(self.done, self.total))
 
     def _give_up(self, pool: ThreadPoolExecutor) -> None:
+        self.stop.set()
         pool.shutdown(wait=False, cancel_futures=True)
 
 

@@ -14,7 +14,7 @@ from .dataset import Dataset
 from .folders import SUFFIXES, open_folders
 from .tables import HEADERS, dataset_of_table, open_table
 from .tau import is_tau, open_tau
-from .usable import missing_files, unlisted_files
+from .usable import compared_with_disk
 
 
 def open_dataset(
@@ -41,7 +41,7 @@ def open_dataset(
     dataset = _read(path, columns, bad)
     notes = [*dataset.notes, *bad.told()]
     if on_disk:
-        missing = missing_files(dataset.root, dataset.files)
+        missing, unlisted = compared_with_disk(dataset.root, dataset.files, SUFFIXES)
         if missing:
             names = [str(dataset.files[i]) for i in missing[:3]]
             shown = ", ".join(names) + (", ..." if len(missing) > 3 else "")
@@ -51,7 +51,6 @@ def open_dataset(
             if len(missing) == len(dataset):
                 raise DataError(text)
             notes.append(f"{text} They were left out (--skip-bad).")
-        unlisted = unlisted_files(dataset.root, dataset.files, SUFFIXES)
         if missing:
             dataset = dataset.take(np.delete(np.arange(len(dataset)), missing))
         if unlisted:

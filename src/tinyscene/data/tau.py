@@ -97,23 +97,27 @@ def open_tau(folder: Path, bad: BadRows | None = None) -> Dataset:
     whole = meta is not None and meta.lines and {"filename", "scene_label"} <= meta.columns.keys()
     listed = meta if meta is not None and whole else train
     test = _test_list(setup, dict(zip(listed.columns["filename"], listed.columns["scene_label"], strict=True)), bad)
-    label, row_fold, line = {}, {}, {}
+    label: dict[str, str] = {}
+    row_fold: dict[str, str] = {}
     # meta.csv says what there is, in its order; what only a fold list names comes behind it.
-    for table, fold in (*([(listed, "")] if whole else []), (train, "train"), (test, "test")):
-        good = usable_rows(
-            table.path, folder, table.columns["filename"], table.columns["scene_label"], table.lines, bad, known
-        )
-        for i in good:
-            file = table.columns["filename"][i]
-            if label.setdefault(file, table.columns["scene_label"][i]) != table.columns["scene_label"][i]:
-                bad.add(table.path, table.lines[i], f"the clip {file} is '{label[file]}' in {listed.path.name}")
-            line.setdefault(file, (table.path, table.lines[i]))
-            if fold:
-                row_fold[file] = fold
+    tables = [*([(listed, "")] if whole else []), (train, "train"), (test, "test")]
+    for table, fold in tables:
+        files, labels = table.columns["filename"], table.columns["scene_label"]
+        keep = usable_rows(table.path, folder, files, labels, table.lines, bad, known)
+        if len(keep) < len(files):
+            files, labels = [files[i] for i in keep], [labels[i] for i in keep]
+        fresh = dict(zip(files, labels, strict=True)) | label
+        if list(map(fresh.__getitem__, files)) != labels:
+            for file, told, i in zip(files, labels, keep, strict=True):
+                if fresh[file] != told:
+                    bad.add(table.path, table.lines[i], f"the clip {file} is '{fresh[file]}' in {listed.path.name}")
+        label = label | fresh  # in the order of the first list
+        if fold:
+            row_fold |= dict.fromkeys(files, fold)
     withdrawn = [file for file in label if file.rpartition("/")[2] in WITHDRAWN]
     for file in withdrawn:
         del label[file]
-    columns = _Columns(label, line, bad)
+    columns = _Columns(label, [table for table, _ in tables], bad)
     return make_dataset(
         name=folder.name,
         root=folder,
@@ -133,7 +137,7 @@ def open_tau(folder: Path, bad: BadRows | None = None) -> Dataset:
 class _Columns:
     """What the names of the clips say, column by column; equal words are kept once."""
 
-    def __init__(self, names: Iterable[str], line: Mapping[str, tuple[Path, int]], bad: BadRows):
+    def __init__(self, names: Iterable[str], tables: Sequence[Table], bad: BadRows):
         self.files: list[str] = []
         self.device: list[str] = []
         self.city: list[str] = []
@@ -147,7 +151,9 @@ class _Columns:
             if known is None:
                 parts = moment.split("-")
                 if len(parts) not in (4, 5):
-                    bad.add(*line[file], NO_TAU_NAME.format(file=file))
+                    table = next(table for table in tables if file in table.columns["filename"])
+                    line = table.lines[table.columns["filename"].index(file)]
+                    bad.add(table.path, line, NO_TAU_NAME.format(file=file))
                     continue
                 recording = "-".join(parts[:3])
                 known = once.setdefault(parts[1], parts[1]), once.setdefault(recording, recording), moment

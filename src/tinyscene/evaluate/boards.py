@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,31 +29,37 @@ BOARDS = (
 
 
 def estimate_boards(
-    counts: Mapping[str, Any], window_s: float, cycles_per_mac: float | None = None
+    members: Sequence[tuple[Mapping[str, Any], float]], cycles_per_mac: float | None = None
 ) -> list[dict[str, Any]]:
-    """A row for each class of BOARDS: seconds for one window, share of real time, RAM and flash, and what was assumed.
+    """A row for each class of BOARDS: seconds, share of real time, RAM and flash, and what was assumed.
 
-    Keys: board, clock_hz, cycles_per_mac, seconds, load (of real time, windows side by side), ram_bytes (maps of the
-    network), ram_fits, flash_bytes (weights), flash_fits. The front end, the program and its stack come on top.
-    counts: of one network, as `count_complexity` or `count_onnx` give them; the true macs are taken.
+    Keys: board, clock_hz, cycles_per_mac (of each member), seconds (a window of each), load (of real time, windows side
+    by side), ram_bytes (maps of the network), ram_fits, flash_bytes (weights), flash_fits. The front end, the program
+    and its stack come on top.
+    members: (counts as `count_complexity` or `count_onnx` give them, seconds of audio in a window) of each network, one
+    running after another; their true macs are taken.
     cycles_per_mac: what you measured on your board, instead of the assumption.
     """
-    integer = "int8" in counts["bytes_by_type"]
     rows = []
     for board in BOARDS:
-        cycles = cycles_per_mac or (board.cycles_int8 if integer else board.cycles_float)
-        seconds = counts["macs_true"] * cycles / board.clock_hz
+        cycles = [
+            cycles_per_mac or (board.cycles_int8 if "int8" in counts["bytes_by_type"] else board.cycles_float)
+            for counts, _ in members
+        ]
+        seconds = [own * counts["macs_true"] / board.clock_hz for own, (counts, _) in zip(cycles, members, strict=True)]
+        ram = max(counts["peak_activation_bytes"] for counts, _ in members)
+        flash = sum(counts["bytes"] for counts, _ in members)
         rows.append(
             {
                 "board": board.name,
                 "clock_hz": board.clock_hz,
                 "cycles_per_mac": cycles,
-                "seconds": seconds,
-                "load": seconds / window_s,
-                "ram_bytes": counts["peak_activation_bytes"],
-                "ram_fits": counts["peak_activation_bytes"] <= board.ram_bytes,
-                "flash_bytes": counts["bytes"],
-                "flash_fits": counts["bytes"] <= board.flash_bytes,
+                "seconds": sum(seconds),
+                "load": sum(own / window_s for own, (_, window_s) in zip(seconds, members, strict=True)),
+                "ram_bytes": ram,
+                "ram_fits": ram <= board.ram_bytes,
+                "flash_bytes": flash,
+                "flash_fits": flash <= board.flash_bytes,
             }
         )
     return rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import math
 import warnings
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from ..errors import ModelError, within
 from .activation_memory import Step, peak_bytes
 from .complexity import Layer, totals
 
@@ -30,34 +32,68 @@ def count_complexity(
 
     The front end is left out, as in every year's rules. Parameters and macs are those of the float `network`, on which
     the official counters work too (they see nothing in quantised modules); bytes and memory are those of what is
-    stored: `network` in float32, or in float16 with `half`, or its folded `int8_form` with a byte for each weight and
-    each cell of a map.
+    stored: `network` in its own number types, or in float16 with `half`, or its folded `int8_form` with a byte for each
+    weight and each cell of a map, four where a module says `stays_float`.
+
+    Raises:
+        SettingError: window_s is no number of seconds above 0.
+        ModelError: packed int8 modules or traced ones, whose inside no counter sees.
     """
-    watched = _Watched(network, features)
+    within("count_complexity.window_s", window_s, 1e-3, 1e6)
+    for form in (network, int8_form or network):
+        _refuse_hidden(form)
+    watched = _watched(network, features)
     layers = watched.layers
-    stored, each, precision = network, 2 if half else 4, "float16" if half else "float32"
-    peak = watched.peak(each)
+    stored, peak = network, watched.peak(2 if half else features.element_size())
     if int8_form is not None:
-        stored, peak = int8_form, _Watched(int8_form, features).peak(1)
+        stored, peak = int8_form, _watched(int8_form, features).peak(1)
     for name, parameter in network.named_parameters():
-        owner = name.rpartition(".")[0]
-        layer = layers.setdefault(owner, Layer(owner, type(network.get_submodule(owner)).__name__))
-        norm = isinstance(network.get_submodule(owner), nn.modules.batchnorm._BatchNorm)
+        owner, _, field = name.rpartition(".")
+        module = network.get_submodule(owner)
+        layer = layers.setdefault(owner, Layer(owner, type(module).__name__))
+        norm = isinstance(module, nn.modules.batchnorm._BatchNorm)
         layer.parameters += parameter.numel()
         layer.parameters_keras += parameter.numel() * (2 if norm else 1)  # Keras adds the running statistics
-        layer.parameters_nonzero += int(torch.count_nonzero(parameter))
+        layer.parameters_nonzero += _filled(module, field, parameter)
     for name, parameter in stored.named_parameters():
         owner, _, field = name.rpartition(".")
         module = stored.get_submodule(owner)
         layer = layers.setdefault(owner, Layer(owner, type(module).__name__))
-        kind, size = (precision, each) if int8_form is None else _INTEGER.get(field, ("float32", 4))
+        kind, size = str(parameter.dtype).removeprefix("torch."), parameter.element_size()
+        if int8_form is not None:
+            kind, size = _INTEGER.get(field, (kind, size))
+        elif half:
+            kind, size = "float16", 2
         norm = isinstance(module, nn.modules.batchnorm._BatchNorm)
-        layer.store(kind, size, parameter.numel(), int(torch.count_nonzero(parameter)), norm)
+        layer.store(kind, size, parameter.numel(), _filled(module, field, parameter), norm)
     return totals(layers.values(), window_s, peak)
+
+
+def _filled(module: nn.Module, field: str, parameter: Tensor) -> int:
+    """Numbers that are not 0; of a weight under torch's pruning, those its mask leaves."""
+    mask = getattr(module, f"{field.removesuffix('_orig')}_mask", None) if field.endswith("_orig") else None
+    return int(torch.count_nonzero(parameter if mask is None else parameter * mask))
+
+
+def _refuse_hidden(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, torch.jit.ScriptModule) or "nn.quantized" in type(module).__module__:
+            raise ModelError(
+                f"{type(module).__name__} hides its weights from every counter; count the network it was made from, or "
+                "the exported file."
+            )
 
 
 # Integer runtimes keep weights in one byte and biases, which add to int32 sums, in four. What else stays, stays float.
 _INTEGER = {"weight": ("int8", 1), "bias": ("int32", 4)}
+
+
+def _watched(network: nn.Module, features: Tensor) -> _Watched:
+    """On the meta device, where nothing is computed and no map takes memory; or, if it cannot run there, as it is."""
+    try:
+        return _Watched(copy.deepcopy(network).to("meta"), features.to("meta"))
+    except (NotImplementedError, RuntimeError, TypeError):
+        return _Watched(network, features)
 
 
 class _Watched(TorchDispatchMode):
@@ -71,6 +107,8 @@ class _Watched(TorchDispatchMode):
         self.shape: dict[int, tuple[int, ...]] = {}  # as it was first written
         self._alive: list[Tensor] = []  # so that no address is used twice
         self._inside: list[str] = []
+        self._float = 0  # modules that stay float and are at work
+        self._wide: set[int] = set()  # maps that they write
         self._constants = {_address(t) for t in (*network.parameters(), *network.buffers())}
         self._input = self._piece(features)
         with torch.no_grad(), _hooked(network, self), _plain_kernels(), self:
@@ -78,15 +116,18 @@ class _Watched(TorchDispatchMode):
         self._kept = [self._piece(t) for t in _tensors(output)]
 
     def peak(self, bytes_each: int) -> int:
-        """Peak activation memory with so many bytes a cell."""
-        size = {piece: bytes_each * cells for piece, cells in self.cells.items()}
+        """Peak activation memory with so many bytes a cell, four in what stays float."""
+        size = {piece: (4 if piece in self._wide else bytes_each) * cells for piece, cells in self.cells.items()}
         return peak_bytes(self.steps, size, [self._input], self._kept)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         packet = func._overloadpacket
         reads, writes = _maps((args, kwargs), self), _maps(out, self)
-        layer = self.layers[self._inside[-1]]
+        name = self._inside[-1] if self._inside else ""  # a hook of somebody else's may run before ours
+        layer = self.layers.setdefault(name, Layer(name, ""))
+        if self._float:
+            self._wide.update(writes)
         layer.macs_tflite += self._by_tflite_rule(packet, args, out)  # before `out` gets a shape of its own
         if packet in flop_registry:
             layer.macs_true += flop_registry[packet](*args, **(kwargs or {}), out_val=out) // 2
@@ -127,19 +168,26 @@ class _Watched(TorchDispatchMode):
     def enter(self, name: str, module: nn.Module) -> None:
         """A module's forward begins."""
         self.layers.setdefault(name, Layer(name or type(module).__name__, type(module).__name__))
+        self.layers[name].kind = type(module).__name__
         self._inside.append(name)
+        self._float += getattr(module, "stays_float", False)
 
     def leave(self, name: str, module: nn.Module, output: Any) -> None:
         """It has ended: its shape, and its macs by the official rule where it has no layers of its own."""
         self._inside.pop()
-        layer = self.layers[name]
-        if not isinstance(output, Tensor):
+        self._float -= getattr(module, "stays_float", False)
+        layer, first = self.layers[name], next(_tensors(output), None)
+        if first is None:
             return
-        layer.output = tuple(output.shape[1:])
-        if next(module.children(), None) is None:
-            own = sum(p.numel() for key, p in module.named_parameters(recurse=False) if key in ("weight", "bias"))
-            positions = math.prod(output.shape[2:]) if isinstance(module, nn.modules.conv._ConvNd) else 1
-            layer.macs += own * positions * output.shape[0]
+        layer.output = tuple(first.shape[1:])
+        if next(module.children(), None) is not None:
+            return
+        positions = math.prod(first.shape[2:]) if isinstance(module, nn.modules.conv._ConvNd) else 1
+        for key, parameter in module.named_parameters(recurse=False):
+            if key in ("weight", "bias"):
+                layer.macs += parameter.numel() * positions * first.shape[0]
+            elif "weight" in key or "bias" in key:  # recurrent layers: at every step
+                layer.macs += parameter.numel() * math.prod(first.shape[:2])
 
 
 @contextlib.contextmanager
@@ -150,12 +198,13 @@ def _hooked(network: nn.Module, watched: _Watched) -> Iterator[None]:
             module.register_forward_pre_hook(lambda m, _, name=name: watched.enter(name, m)),
             module.register_forward_hook(lambda m, _, output, name=name: watched.leave(name, m, output)),
         ]
-    was_training = network.training
+    was_training = {module: module.training for module in network.modules()}
     try:
         network.eval()
         yield
     finally:
-        network.train(was_training)
+        for module, training in was_training.items():
+            module.training = training
         for hook in hooks:
             hook.remove()
 

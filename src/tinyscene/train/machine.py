@@ -60,7 +60,8 @@ def keep_memory() -> bool:
 
 
 def _check_compiler() -> None:
-    names = [name for name in (os.environ.get("CXX"), "g++", "clang++", "c++") if name]
+    chosen = os.environ.get("CXX")  # torch takes no other then
+    names = [chosen] if chosen else ["g++", "clang++", "c++"]
     if not any(shutil.which(name) for name in names):
         raise SettingError(
             f"--compile needs a C++ compiler and none of {', '.join(names)} is there. Install one, or train without "
