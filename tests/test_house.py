@@ -24,7 +24,7 @@ FLOORS = (  # from the top; folders of one floor do not import each other
     ("cli", "web"),
     ("systems",),
     ("pipeline",),
-    ("compress", "export"),
+    ("compress", "export", "submission"),
     ("train",),
     ("evaluate",),
     ("data",),

@@ -29,6 +29,20 @@ def test_more_frames_are_more_work_and_no_more_weights(tinyscene):
     assert {row["ok"] for row in asked(tinyscene, "cnn6-ca-30m")["limits"] if row["unit"] == "MACs/s"} == {True}
 
 
+def test_as_many_frames_as_you_like_need_no_memory(tinyscene):
+    counts = asked(tinyscene, "dsmn-1", "--frames", 1_000_000)
+    assert counts["macs"] > 1e11
+    assert counts["peak_activation_bytes"] > 1e10
+
+
+def test_an_untrained_system_counts_as_if_every_weight_were_filled(tinyscene):
+    counts = asked(tinyscene, "amfm", "--precision", "float16")
+    assert counts["parameters_nonzero"] == counts["parameters"]
+    verdict = {row["year"]: (row["value"], row["ok"]) for row in counts["limits"]}
+    assert verdict["2021 1A, kB"] == (130_848, False)
+    assert verdict["2021 1A, KiB"] == (130_848, True)
+
+
 def test_precision_changes_bytes_alone(tinyscene):
     found = {p: asked(tinyscene, "amfm", "--precision", p) for p in ("float32", "float16", "int8")}
     assert [found[p]["bytes"] for p in found] == [4 * 65_424, 130_848, 67_424]
@@ -96,10 +110,16 @@ def test_any_onnx_file_is_counted_when_its_window_is_told(tinyscene, tmp_path: P
         (("nowhere.onnx", "--window", "1"), "nowhere.onnx cannot be read"),
         (("RUN", "--frames", "8"), "--frames and --precision ask what a system would be"),
         (("RUN", "--window", "2"), "--window asks what a system would be"),
+        (("FILE", "--window", "2"), "--window asks what a system would be"),
+        (("dsmn-1", "--window", "inf"), "--window takes 0.001 to 86400; inf came."),
+        (("dsmn-1", "--cycles-per-mac", "2"), "--cycles-per-mac is of --board"),
+        (("dsmn-1", "--board", "--cycles-per-mac", "inf"), "--cycles-per-mac takes 0.001 to 1e+06; inf came."),
+        (("dsmn-1", "--picture", "nowhere/x.png"), "the folder nowhere does not exist"),
     ],
 )
 def test_mistakes_are_told_in_one_line(words, told, tinyscene, run: Path):
-    answer = tinyscene("complexity", *(run if word == "RUN" else word for word in words))
+    made = {"RUN": run, "FILE": run / "narrow-int8-features.onnx"}
+    answer = tinyscene("complexity", *(made.get(word, word) for word in words))
     assert answer.code == 2
     assert told in answer.err
     assert answer.err.count("\n") == 1

@@ -107,12 +107,13 @@ def test_a_missing_column_is_told_with_those_there_are(tmp_path, missing, header
         ("\n\n", " is empty; a header line and one line a clip are needed."),
         (
             "file,label\na.wav,bus\nb.wav\n",
-            " has one row that cannot be used: line 3: 2 columns are needed, 1 came. Mend the list, or give --skip-bad.",
+            " has one row that cannot be used: line 3: 2 columns are needed, 1 came. Mend the list, or give "
+            "--skip-bad.",
         ),
         (
             "file,label\n\na.wav,bus,4\nb.wav,park\nc.wav\n",
-            " has 2 rows that cannot be used: line 3: 2 columns are needed, 3 came; line 5: 2 columns are needed, 1 came. "
-            "Mend the list, or give --skip-bad.",
+            " has 2 rows that cannot be used: line 3: 2 columns are needed, 3 came; line 5: 2 columns are needed, "
+            "1 came. Mend the list, or give --skip-bad.",
         ),
         ('file,label\n"a.wav,bus\n' + 140_000 * "x", ", line 3: field larger than field limit (131072)."),
     ],

@@ -201,7 +201,7 @@ def test_a_split_that_lacks_the_smaller_one_is_refused(tmp_path):
         split5="filename\tscene_label\naudio/bus-lyon-10-40-0-a.wav\tbus\n",
         split10="filename\tscene_label\naudio/park-oslo-11-41-3-s1.wav\tpark\n",
     )
-    with pytest.raises(DataError, match="split10.csv lacks 1 clips of the smaller splits"):
+    with pytest.raises(DataError, match=r"split10\.csv lacks 1 clips of the smaller splits"):
         open_tau(tmp_path)
 
 

@@ -17,7 +17,8 @@ from .submit_verbs import submit
 
 # Modules of each extra; a verb that meets one it cannot import says which extra brings it.
 EXTRAS = {
-    "train": ("torch", "lightning", "torchao", "torchjd", "onnx", "onnxscript", "av", "matplotlib"),
+    "train": ("torch", "lightning", "torchao", "torchjd", "onnx", "onnxscript", "av", "matplotlib", "yaml"),
+    "data": ("pooch", "requests", "urllib3"),
     "tensorboard": ("tensorboard",),
 }
 STOPPED = 130

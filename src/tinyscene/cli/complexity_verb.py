@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import ModelError, SettingError
+from ..errors import ModelError, SettingError, within
 
 Counts = dict[str, Any]
 PRECISIONS = ("float32", "float16", "int8")
@@ -36,35 +36,53 @@ def complexity(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Count parameters, bytes, MACs and memory as each year's rules do, and hold them against its limits."""
-    if picture is not None and picture.suffix.lower() != ".png":
-        raise SettingError(f"--picture takes a file that ends in .png; '{picture}' came.")
+    _check_options(window, board, cycles_per_mac, picture)
     from ..evaluate import check_limits, ensemble, estimate_boards
 
     columns: dict[str, Counts] = {}
-    seconds = 0.0
+    members: list[tuple[Counts, float]] = []
     for target in targets:
         found, seconds = _counted(target, frames, window, precision)
-        stages = found if len(targets) == 1 else {target: found[list(found)[-1]]}
-        for name, counts in stages.items():  # one system may decide twice
+        last = list(found)[-1]
+        members.append((found[last], seconds))
+        if len(targets) > 1:  # of a run its last stage; a made file and a run by their place, a system by its name
+            found = {last if target == last.partition(",")[0] else target: found[last]}
+        for name, counts in found.items():  # one system may decide twice
             columns[name if name not in columns else f"{name} ({len(columns) + 1})"] = counts
     last = list(columns)[-1]
-    subject = ensemble(list(columns.values())) if len(targets) > 1 else columns[last]
     if len(targets) > 1:
-        columns, last = {**columns, TOGETHER: subject}, TOGETHER
+        rows = [row | {"name": f"{name}.{row['name']}"} for name, own in columns.items() for row in own["layers"]]
+        columns, last = {**columns, TOGETHER: ensemble(list(columns.values())) | {"layers": rows}}, TOGETHER
+    subject = columns[last]
     limits = check_limits(subject)
-    boards = estimate_boards(subject, seconds, cycles_per_mac) if board else None
+    boards = estimate_boards(members, cycles_per_mac) if board else None
     if picture is not None:
-        _draw(picture, targets, columns, subject)
+        _draw(picture, ", ".join(targets) if last == TOGETHER else last, subject)
     if as_json:
         others = {"stages" if len(targets) == 1 else "members": columns} if len(columns) > 1 else {}
         whole = {**subject, "limits": limits, **others, **({} if boards is None else {"boards": boards})}
         print(json.dumps(whole, indent=1))
         return
     _print(columns, last, limits, layers)
+    if len(targets) > 1:
+        print("An ensemble is the sum of its members; of 2025, count each device's model by itself.")
     if boards is not None:
         _print_boards(boards)
     if picture is not None:
         print(f"\npicture: {picture}")
+
+
+def _check_options(window: float | None, board: bool, cycles_per_mac: float | None, picture: Path | None) -> None:
+    if picture is not None and picture.suffix.lower() != ".png":
+        raise SettingError(f"--picture takes a file that ends in .png; '{picture}' came.")
+    if picture is not None and not picture.parent.is_dir():
+        raise SettingError(f"--picture: the folder {picture.parent} does not exist; make it first.")
+    if window is not None:
+        within("--window", window, 1e-3, 86_400)
+    if cycles_per_mac is not None:
+        within("--cycles-per-mac", cycles_per_mac, 1e-3, 1e6)
+        if not board:
+            raise SettingError("--cycles-per-mac is of --board; give both.")
 
 
 def _counted(
@@ -72,14 +90,15 @@ def _counted(
 ) -> tuple[dict[str, Counts], float]:
     """(counts by stage, or of the one model under its name; seconds of audio in a window)."""
     path = Path(target)
-    made = path.is_dir() or path.suffix == ".onnx"
+    file = path.suffix.lower() == ".onnx" and not path.is_dir()
+    made = path.is_dir() or file
     if made and (frames is not None or precision is not None):
         raise SettingError(
             f"--frames and --precision ask what a system would be; {target} is what it is. Leave them out."
         )
     if path.is_dir():
         return _of_run(path, window)
-    if path.suffix == ".onnx":
+    if file:
         return _of_file(path, window)
     return _of_system(target, frames, window, precision or PRECISIONS[0])
 
@@ -101,17 +120,19 @@ def _of_file(path: Path, window: float | None) -> tuple[dict[str, Counts], float
     from ..evaluate import count_onnx
     from ..runtime import read_model_file
 
-    if window is None:
-        try:
-            data, card = read_model_file(path)
-        except ModelError as error:
+    try:
+        data, card = read_model_file(path)
+    except ModelError as error:
+        if window is None:
             raise ModelError(f"{error} Any other ONNX file can be counted with --window SECONDS of audio.") from None
-        window = card.window_samples / card.sample_rate_hz
-    else:
         try:
             data = path.read_bytes()
-        except OSError as error:
-            raise ModelError(f"{path} cannot be read: {error.strerror}.") from None
+        except OSError as unreadable:
+            raise ModelError(f"{path} cannot be read: {unreadable.strerror}.") from None
+    else:
+        if window is not None:
+            raise SettingError(f"--window asks what a system would be; {path} is what it is. Leave it out.")
+        window = card.window_samples / card.sample_rate_hz
     try:
         return {path.name: count_onnx(data, window)}, window
     except ModelError as error:
@@ -135,6 +156,8 @@ def _of_system(
     if frames is not None:
         features = torch.zeros(*features.shape[:-1], frames)
     network = system.model.build().eval()
+    for parameter in network.parameters():  # untrained norms shift by 0, and zeros are free in 2020 and 2021
+        parameter.data[parameter == 0] = 1.0
     window = window or system.task.window_s
     int8_form = fold(network) if precision == "int8" else None
     counts = count_complexity(network, features, window, int8_form, half=precision == "float16")
@@ -142,19 +165,10 @@ def _of_system(
     return {name if precision == PRECISIONS[0] else f"{name}, {precision}": counts}, window
 
 
-def _draw(picture: Path, targets: list[str], columns: Mapping[str, Counts], subject: Counts) -> None:
+def _draw(picture: Path, title: str, subject: Counts) -> None:
     from ..evaluate.complexity_picture import draw_complexity
     from ..files import write_whole
 
-    if len(targets) > 1:
-        rows = [
-            row | {"name": f"{name}.{row['name']}"}
-            for name, counts in columns.items()
-            if name != TOGETHER
-            for row in counts["layers"]
-        ]
-        subject = subject | {"layers": rows}
-    title = ", ".join(name for name in columns if name != TOGETHER) if len(targets) > 1 else list(columns)[-1]
     write_whole(picture, draw_complexity(title, subject))
 
 
@@ -175,24 +189,23 @@ def _print(columns: Mapping[str, Counts], last: str, limits: list[Counts], every
         ],
     )
     subject = columns[last]
-    if "layers" in subject:
-        at_work = [row for row in subject["layers"] if row["macs"] or row["macs_true"] or row["bytes"]]
-        parts = at_work if every_layer else blocks(at_work, 16)
-        print()
-        print_table(
-            ("layers from input to output", "MACs", "", "true MACs", "bytes", ""),
-            [
-                (
-                    row["name"] + (f"  {'x'.join(map(str, row['output']))}" if every_layer and row["output"] else ""),
-                    f"{row['macs']:,}",
-                    f"{100 * row['macs'] / max(1, subject['macs']):.1f} %",
-                    f"{row['macs_true']:,}",
-                    f"{row['bytes']:,}",
-                    f"{100 * row['bytes'] / max(1, subject['bytes']):.1f} %",
-                )
-                for row in parts
-            ],
-        )
+    at_work = [row for row in subject["layers"] if row["macs"] or row["macs_true"] or row["bytes"]]
+    parts = at_work if every_layer else blocks(at_work, 16)
+    print()
+    print_table(
+        ("layers from input to output", "MACs", "", "true MACs", "bytes", ""),
+        [
+            (
+                row["name"] + (f"  {'x'.join(map(str, row['output']))}" if every_layer and row["output"] else ""),
+                f"{row['macs']:,}",
+                f"{100 * row['macs'] / max(1, subject['macs']):.1f} %",
+                f"{row['macs_true']:,}",
+                f"{row['bytes']:,}",
+                f"{100 * row['bytes'] / max(1, subject['bytes']):.1f} %",
+            )
+            for row in parts
+        ],
+    )
     print(
         "\nmacs: rule of the official counter for torch (2022 to 2025); macs_tflite: its rule for TFLite files; "
         "macs_true: every product. The front end is not counted. All words: docs/complexity.md"
@@ -218,7 +231,7 @@ def _print_boards(boards: list[Counts]) -> None:
         [
             (
                 row["board"],
-                f"{row['cycles_per_mac']:g}",
+                " + ".join(f"{cycles:g}" for cycles in row["cycles_per_mac"]),
                 f"{row['seconds']:.3g}",
                 f"{100 * row['load']:.3g} %",
                 fits(row, "ram"),

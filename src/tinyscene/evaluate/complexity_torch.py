@@ -132,7 +132,8 @@ class _Watched(TorchDispatchMode):
         if packet in flop_registry:
             layer.macs_true += flop_registry[packet](*args, **(kwargs or {}), out_val=out) // 2
         for tensor in _tensors(out):
-            self.shape.setdefault(_address(tensor), tuple(tensor.shape))
+            if _address(tensor) in self.cells:  # kept alive: the address stays its own
+                self.shape.setdefault(_address(tensor), tuple(tensor.shape))
         elementwise = torch.Tag.pointwise in func.tags or packet in NORMS
         self.steps.append(Step(reads, writes, elementwise))
         return out

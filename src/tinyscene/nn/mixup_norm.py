@@ -50,6 +50,8 @@ class FoldedMixupNorm(nn.Module):
     """MixupNorm for inference: (x + IN(x)) * scale + shift. An int8 network trains on with it, as a traced draw
     could not be switched off."""
 
+    stays_float = True  # in int8 networks
+
     def __init__(self, norm: MixupNorm):
         super().__init__()
         # Not named weight: the instance norm needs the clip's own statistics and stays float.
