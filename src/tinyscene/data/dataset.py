@@ -21,7 +21,8 @@ class Dataset:
     `files` are paths relative to `root`, in the list's order. `target` indexes `classes`, -1 where no label is told.
     `recording` tells which clips come from one recording or location: such clips are never parted by a split.
     `segment` is equal for clips of the same moment, recorded by several devices. `smallest_split` is the smallest of
-    the nested training splits of 2024 that a clip is in, in percent; 0 for none.
+    the nested training splits of 2024 that a clip is in, in percent; 0 for none. `official_fold` names the fold whose
+    lists say "train" and "test".
     """
 
     name: str
@@ -37,6 +38,7 @@ class Dataset:
     smallest_split: np.ndarray
     synthetic: bool = False
     notes: tuple[str, ...] = ()
+    official_fold: str = "1"
 
     def __len__(self) -> int:
         return len(self.files)
@@ -67,6 +69,7 @@ def make_dataset(
     smallest_split: Sequence[int] | None = None,
     synthetic: bool = False,
     notes: tuple[str, ...] = (),
+    official_fold: str = "1",
 ) -> Dataset:
     """A Dataset from columns of text; classes are the labels in alphabetical order.
 
@@ -101,6 +104,7 @@ def make_dataset(
         smallest_split=np.asarray(smallest_split or [0] * len(files), dtype=np.int64),
         synthetic=synthetic,
         notes=notes,
+        official_fold=official_fold,
     )
 
 

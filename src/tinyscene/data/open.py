@@ -18,7 +18,11 @@ from .usable import compared_with_disk
 
 
 def open_dataset(
-    path: str | Path, columns: Mapping[str, str] | None = None, skip_bad: bool = False, on_disk: bool = True
+    path: str | Path,
+    columns: Mapping[str, str] | None = None,
+    skip_bad: bool = False,
+    on_disk: bool = True,
+    fold: str | None = None,
 ) -> Dataset:
     """The data set at `path`: a TAU set of any edition, ESC-50 or UrbanSound8K as published, a folder with meta.csv, a
     CSV, or a folder per class.
@@ -27,6 +31,7 @@ def open_dataset(
     skip_bad: leave out rows that cannot be used and clips that are not on disk, and say so in the notes; without it
     they are an error that lists them. Audio files beside listed ones that are in no list are a note.
     on_disk: False reads the lists alone.
+    fold: whose lists a TAU set's "train" and "test" come from.
 
     Raises:
         DataError: nothing there, a list that cannot be used, bad rows or missing clips.
@@ -38,7 +43,7 @@ def open_dataset(
     if not path.exists():
         raise DataError(f"the data set {path} does not exist.")
     bad = BadRows(skip_bad)
-    dataset = _read(path, columns, bad)
+    dataset = _read(path, columns, bad, fold)
     notes = [*dataset.notes, *bad.told()]
     if on_disk:
         missing, unlisted = compared_with_disk(dataset.root, dataset.files, SUFFIXES)
@@ -59,11 +64,11 @@ def open_dataset(
     return replace(dataset, notes=tuple(notes))
 
 
-def _read(path: Path, columns: Mapping[str, str] | None, bad: BadRows) -> Dataset:
+def _read(path: Path, columns: Mapping[str, str] | None, bad: BadRows, fold: str | None) -> Dataset:
     if path.is_file():
         return open_table(path, columns, bad)
     if is_tau(path) and not columns:
-        return open_tau(path, bad)
+        return open_tau(path, bad, fold)
     for known in PUBLISHED:
         if (path / known.listed).is_file():
             return dataset_of_table(path / known.listed, path, columns, bad, known.at, path.name)

@@ -49,8 +49,7 @@ def simulate_devices(
     The names are <scene>-<city>-<location>-<segment>-<device>.wav: location is the clip's recording, segment its
     number in the source's list; source.csv leads back. The first training device is the clip as recorded (mono). Each
     fold K has evaluation_setup/foldK_train.csv, _test.csv and _evaluate.csv, as the spec says which devices train
-    and test; several folds also have a table foldK.csv each, which `open_dataset` takes. Without folds every clip
-    appears on every device and meta.csv is the only list.
+    and test: `--fold K`. Without folds every clip appears on every device and meta.csv is the only list.
 
     Args:
         source: a set that `open_dataset` reads, of one device.
@@ -151,9 +150,6 @@ def _write_lists(to: Path, made: Sequence[tuple[SourceClip, Row]], folds: Mappin
         _write_table(Path(f"{setup}_train.csv"), [head[:2], *(row[:2] for row in train)])
         _write_table(Path(f"{setup}_test.csv"), [head[:1], *(row[:1] for row in test)])
         _write_table(Path(f"{setup}_evaluate.csv"), [head[:2], *(row[:2] for row in test)])
-        if len(folds) > 1:  # open_dataset reads fold 1 of evaluation_setup; these are for all of them
-            told = [(*row, part) for part, rows in (("train", train), ("test", test)) for row in rows]
-            _write_table(to / f"fold{number}.csv", [(*head, "fold"), *told])
     sources = [(clip.stem, clip.source, clip.label, clip.fold) for clip, _ in made]
     _write_table(to / "source.csv", [("clip", "source", "scene_label", "fold"), *sources])
     write_whole(to / "README.md", _README)

@@ -34,7 +34,8 @@ def fold_split(dataset: Dataset, fold: str) -> Split:
         raise DataError(f"{dataset.name} has no fold column; part it by recording with --test-share 0.2.")
     if set(folds) <= {"train", "test", "validation"}:
         train, test = dataset.fold == "train", dataset.fold == "test"
-        how = "official fold 1"
+        official = dataset.official_fold
+        how = f"official fold {official}"
         splits = [f"split{share}" for share in np.unique(dataset.smallest_split) if share]
         if fold in splits:
             share = int(fold.removeprefix("split"))
@@ -42,8 +43,8 @@ def fold_split(dataset: Dataset, fold: str) -> Split:
             how = f"official {fold}"
         elif fold == "split100":
             how = "official split100, which is fold 1"
-        elif fold != "1":
-            takes = ", ".join(["1", *splits])
+        elif fold != official:
+            takes = ", ".join([official, *splits])
             hint = "" if splits else " (split5 to split100: tinyscene data get dcase2024-splits)"
             raise DataError(f"{dataset.name}: --fold takes {takes}; {fold} came.{hint}")
     else:

@@ -76,27 +76,35 @@ def is_tau(folder: Path) -> bool:
     return any((setup / name).is_file() for name in EVALUATION_LISTS) and not (folder / "meta.csv").is_file()
 
 
-def open_tau(folder: Path, bad: BadRows | None = None) -> Dataset:
+def open_tau(folder: Path, bad: BadRows | None = None, fold: str | None = None) -> Dataset:
     """A TAU set of any edition (2019 to 2025, development or evaluation), as far as its lists say.
 
-    A development set has fold "train" and "test", and "" for clips in neither list; the splits of 2024 and 2025 where
+    A development set has fold "train" and "test" of the lists of `fold` (sets of ours may have several; None: 1), and
+    "" for clips in neither list; the splits of 2024 and 2025 where
     split5.csv to split100.csv lie beside the lists or in the folder itself. An evaluation set has no labels (target
     -1), and its devices only where the list names them (2025). Lists of the withdrawn first release of 2020 are
     recognised: the five clips that were taken back are left out, and a note says so.
 
     Raises:
-        DataError: a list without its columns, an empty one, splits that do not contain each other, or bad rows.
+        DataError: no such fold, a list without its columns, an empty one, splits that do not contain each other, or bad rows.
     """
     bad = bad or BadRows()
     if not (folder / "evaluation_setup" / "fold1_train.csv").is_file():
         return _open_evaluation(folder, bad)
     setup = folder / "evaluation_setup"
-    train = _listed(setup / "fold1_train.csv", bad)
+    number = "1" if fold is None or fold.startswith("split") else fold
+    if not (setup / f"fold{number}_train.csv").is_file():
+        lists = setup.glob("fold*_train.csv")
+        folds = sorted(path.name.removeprefix("fold").removesuffix("_train.csv") for path in lists)
+        raise DataError(f"{folder.name}: --fold takes {', '.join(folds)}, or a split of 2024; {fold} came.")
+    train = _listed(setup / f"fold{number}_train.csv", bad)
     known = _known_classes(train.columns["scene_label"])
     meta = read_table(folder / "meta.csv", bad) if (folder / "meta.csv").is_file() else None
     whole = meta is not None and meta.lines and {"filename", "scene_label"} <= meta.columns.keys()
     listed = meta if meta is not None and whole else train
-    test = _test_list(setup, dict(zip(listed.columns["filename"], listed.columns["scene_label"], strict=True)), bad)
+    test = _test_list(
+        setup, number, dict(zip(listed.columns["filename"], listed.columns["scene_label"], strict=True)), bad
+    )
     label: dict[str, str] = {}
     row_fold: dict[str, str] = {}
     # meta.csv says what there is, in its order; what only a fold list names comes behind it.
@@ -131,6 +139,7 @@ def open_tau(folder: Path, bad: BadRows | None = None) -> Dataset:
         smallest_split=_smallest_split(folder, columns.files, bad),
         synthetic=(folder / "synthetic.json").is_file(),
         notes=_notes_of(withdrawn),
+        official_fold=number,
     )
 
 
@@ -176,13 +185,14 @@ def _listed(path: Path, bad: BadRows) -> Table:
     return table
 
 
-def _test_list(setup: Path, labels: Mapping[str, str], bad: BadRows) -> Table:
+def _test_list(setup: Path, number: str, labels: Mapping[str, str], bad: BadRows) -> Table:
     """fold1_evaluate.csv; or fold1_test.csv or test.csv, labelled from meta.csv or, in ten classes, from the names."""
-    if (setup / "fold1_evaluate.csv").is_file():
-        return _listed(setup / "fold1_evaluate.csv", bad)
-    path = next((setup / name for name in EVALUATION_LISTS if (setup / name).is_file()), None)
+    labelled, others = setup / f"fold{number}_evaluate.csv", (f"fold{number}_test.csv", "test.csv")
+    if labelled.is_file():
+        return _listed(labelled, bad)
+    path = next((setup / name for name in others if (setup / name).is_file()), None)
     if path is None:
-        raise DataError(f"{setup / 'fold1_evaluate.csv'} does not exist, nor do {' and '.join(EVALUATION_LISTS)}.")
+        raise DataError(f"{labelled} does not exist, nor do {' and '.join(others)}.")
     table = read_table(path, bad)
     group = {scene: name for name, scenes in TAU_GROUPS.items() for scene in scenes}
     grouped = set(labels.values()) <= set(TAU_GROUPS)

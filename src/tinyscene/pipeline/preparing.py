@@ -172,7 +172,7 @@ def prepare(system: System, record: RunRecord, progress: Progress, folder: Path 
             f"{system.name}: task.sample_rate_hz is {system.task.sample_rate_hz}, frontend.spectral.sample_rate_hz "
             f"{rate}; set both to the same rate."
         )
-    dataset = open_dataset(record.data, record.columns, record.skip_bad)
+    dataset = open_dataset(record.data, record.columns, record.skip_bad, fold=record.fold)
     if record.left_out:
         dataset = dataset.take(np.flatnonzero(~np.isin(dataset.files.astype(str), record.left_out)))
     if record.classes and record.classes != dataset.classes:

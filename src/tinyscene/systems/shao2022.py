@@ -111,7 +111,8 @@ TEACHER = System(
         "accuracy": Claim("59.06 %", None, "table 1, with auto level", "not run: needs the TAU 2022 audio"),
     },
     notes=(
-        "Widths are not published: these powers of two, 2x3 kernels with bias, alone give the total as Keras counts.",
+        "Widths are not published. Of the teacher these powers of two, 2x3 kernels with bias, alone give the total as "
+        "Keras counts; of the students many widths do, and those taken are stand-ins that keep 30 MMACs.",
         "Mixup normalisation: section 2.2 says first and last convolution, abstract and conclusion say instance norm "
         "after each step; section 2.2 is taken. Its formula is not in the report; MixupNorm says the one taken.",
         "Three rows of table 1: without auto level take augment.features.auto_level.p=0; pix2pix needs a generator "
