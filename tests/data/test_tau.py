@@ -209,7 +209,7 @@ def test_a_set_may_have_lists_of_several_folds(tmp_path):
     tau(tmp_path)
     other = {"fold2_train": EVALUATE, "fold2_evaluate": TRAIN}
     write_lists(tmp_path, **{f"evaluation_setup__{name}": text for name, text in other.items()})
-    assert open_tau(tmp_path, fold="2").fold.tolist() == ["test", "test", "train"]
+    assert open_tau(tmp_path, fold="2").fold.tolist() == ["train", "test", "test"]
     assert open_tau(tmp_path, fold="1").fold.tolist() == ["train", "train", "test"]
     with pytest.raises(DataError, match="--fold takes 1, 2, or a split of 2024; 7 came"):
         open_tau(tmp_path, fold="7")

@@ -86,7 +86,7 @@ def open_tau(folder: Path, bad: BadRows | None = None, fold: str | None = None) 
     recognised: the five clips that were taken back are left out, and a note says so.
 
     Raises:
-        DataError: no such fold, a list without its columns, an empty one, splits that do not contain each other, or bad rows.
+        DataError: no such fold, a list without its columns, an empty one, splits that do not contain each other.
     """
     bad = bad or BadRows()
     if not (folder / "evaluation_setup" / "fold1_train.csv").is_file():

@@ -88,7 +88,7 @@ PHAM_CNN = System(
             "61.5",
             61.38,
             "table 3",
-            "a byte for each parameter that Keras counts; the int8 file of ours has 64.7, its biases and norms are not int8",
+            "a byte for each of Keras; our int8 form has 64.7, as biases and norms take four",
         ),
         "KiB, pruned": Claim("122.8", 122.76, "table 3", "half of the weights left: the sparsity is inferred from it"),
         "accuracy, float": Claim("93.0 %", None, "table 3", "not run: needs the TAU 2020 3-class audio"),
