@@ -20,6 +20,7 @@ Compile = Annotated[
 ]
 Run = Annotated[Path, typer.Argument(help="A run folder, made by train.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Energy = Annotated[bool, typer.Option("--energy", help="Measure kilowatt-hours with codecarbon: RUN/energy.json.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with a run that was cut off.")]
 
 
@@ -47,9 +48,10 @@ def train(
     precision: Precision = "auto",
     compile_step: Compile = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Log to RUN/STAGE/tensorboard too.")] = False,
+    energy: Energy = False,
 ) -> None:
     """Train a system on a data set: the training stages of its recipe."""
-    from ..pipeline import RunRecord, circumstances, prepare, run_stages, start_run
+    from ..pipeline import RunRecord, circumstances, measured_energy, prepare, run_stages, start_run
     from ..systems import load_system, system_file
     from ..train import Machine
     from .show import progress_bar
@@ -85,7 +87,8 @@ def train(
         f"{len(prepared.split.test)} test clips, {len(prepared.dataset.classes)} classes, {prepared.split.how}",
         err=True,
     )
-    run_stages(prepared, out, False, resume, machine, tensorboard)
+    with measured_energy(out, "training", energy):
+        run_stages(prepared, out, False, resume, machine, tensorboard)
     print(f"trained: {out}\nnext: tinyscene evaluate {out}    or    tinyscene compress {out}")
 
 
@@ -109,12 +112,14 @@ def evaluate(
     run: Run,
     hop: Annotated[float | None, typer.Option(help="Seconds between windows (default: the window's length).")] = None,
     as_json: AsJson = False,
+    energy: Energy = False,
 ) -> None:
     """Measure every stage and model file of a run on its test clips; write RUN/report."""
-    from ..pipeline import evaluate_run
+    from ..pipeline import evaluate_run, measured_energy
 
     prepared, record = opened(run)
-    result = evaluate_run(prepared, record, run, hop)
+    with measured_energy(run, "inference", energy):
+        result = evaluate_run(prepared, record, run, hop)
     if as_json:
         print(json.dumps(result, indent=1))
         return
@@ -130,18 +135,23 @@ def evaluate(
 
 
 def compress(
-    run: Run, resume: Resume = False, accelerator: Accelerator = "auto", precision: Precision = "auto"
+    run: Run,
+    resume: Resume = False,
+    accelerator: Accelerator = "auto",
+    precision: Precision = "auto",
+    energy: Energy = False,
 ) -> None:
     """Make a trained run smaller: the compressing stages of its recipe (int8), each a folder in the run."""
     from ..errors import OutputError
-    from ..pipeline import finished_stages, run_stages
+    from ..pipeline import finished_stages, measured_energy, run_stages
     from ..train import Machine
 
     prepared, _ = opened(run)
     done = [stage.name for stage in finished_stages(prepared, run) if stage.compresses]
     if done and not resume:
         raise OutputError(f"{run} is compressed already ({', '.join(done)}); delete {run / done[0]} to do it again.")
-    names = run_stages(prepared, run, True, resume, Machine(accelerator, precision))
+    with measured_energy(run, "training", energy):
+        names = run_stages(prepared, run, True, resume, Machine(accelerator, precision))
     print(f"compressed: {', '.join(str(run / name) for name in names)}")
     print(f"next: tinyscene export {run} --form waveform    then    tinyscene evaluate {run}")
 

@@ -98,7 +98,7 @@ def _entry(
     half: bool,
 ) -> SystemEntry:
     """What a run knows, and its author file, as one system of a package."""
-    from ..pipeline import open_run
+    from ..pipeline import open_run, read_energy
     from ..pipeline.learning import completed, load_learned
     from ..submission import SystemEntry, build_meta, describe, read_author_file
     from ..systems import load_system
@@ -124,6 +124,9 @@ def _entry(
         blocks = dict.fromkeys(edition.results, measured[""])
     description = describe(completed(system, load_learned(folder)), name)
     meta = build_meta(edition, label, read_author_file(authors), description, counts, blocks)
+    for key, spent in read_energy(folder).items():  # the author's own numbers stand
+        if key in edition.energy and meta["system"]["energy_consumption"].get(key) is None:
+            meta["system"]["energy_consumption"][key] = spent
     more = _for_2025(record, folder, label, name, counts, measured[""], half) if edition.extras else {}
     return SystemEntry(label, meta, predictions, **more)
 

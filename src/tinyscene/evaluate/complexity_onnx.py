@@ -3,183 +3,214 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError
-from onnx import numpy_helper
 
 from ..errors import ModelError
 from .activation_memory import Step, peak_bytes
 from .complexity import Layer, totals
+from .onnx_graph import INDICES, PASSING, VIEWS, Network, known, told
 
-FEATURES, LOGITS = "features", "logits"  # where the network begins and ends in every file of ours
 AFFINE = ("Mul", "Add", "Sub", "Div")  # with a constant for each channel: a batch norm that follows no convolution
-LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul", "PRelu", "BatchNormalization", "InstanceNormalization", *AFFINE)
-# Of one input, in its place: the output needs no memory of its own.
-VIEWS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "DequantizeLinear", "QuantizeLinear", "Dropout")
+RECURRENT = ("LSTM", "GRU", "RNN")
+NORMS = ("BatchNormalization", "InstanceNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization")
+LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum", "PRelu", *RECURRENT, *NORMS, *AFFINE)
+COUNTED = (*LAYERS, "Attention", "MaxPool", "AveragePool", "GlobalAveragePool", "ReduceMean")
 ELEMENTWISE = (
     *(*AFFINE, "Relu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Clip", "LeakyRelu", "PRelu", "Max", "Min"),
     *("Softmax", "LogSoftmax", "Exp", "Log", "Sqrt", "Pow", "Neg", "Erf", "Gelu", "BatchNormalization"),
 )
+# Inputs by number that hold no weights: scales, zero points, indices, regions.
+NO_WEIGHTS = {"QuantizeLinear": (1, 2), "DequantizeLinear": (1, 2), "Gather": (1,), "Resize": (1, 2), "Upsample": (1,)}
 
 
 def count_onnx(data: bytes, window_s: float) -> dict[str, Any]:
     """The counts of `complexity.MEANING` for a model file, from its features to its logits.
 
-    Counted are the constants that layers read, directly or through a DequantizeLinear, at the bytes they are stored
-    in; equal ones that the file holds once count once. A map takes one byte a cell where it is quantised at once, else
-    four. Layers are named by their operator and number: their names in the network are not in the file.
+    Counted are the constants that layers read, directly or behind a cast, a transposition or a DequantizeLinear, at
+    the bytes they are stored in; equal ones that the file holds once count once. A batch norm that was left in is
+    stored with its running statistics. A map takes one byte a cell where it is quantised at once, else what its number
+    type takes. Quantised operators count as what they compute. Layers are named by their operator and number: their
+    names in the network are not in the file.
 
     Raises:
-        ModelError: bytes that are no ONNX file, or one whose weights lie in other files.
+        ModelError: bytes that are no ONNX file, or one that cannot be counted: weights in other files, weights in
+            operators that are not known here, free axes beside the batch, maps of no size.
     """
     try:
-        model = onnx.load_from_string(data)
-        graph = _Graph(model)
-    except (DecodeError, onnx.shape_inference.InferenceError, IndexError) as error:
-        raise ModelError(f"this is no ONNX file that can be counted: {str(error).splitlines()[0]}.") from None
-    if any(item.data_location == onnx.TensorProto.EXTERNAL for item in model.graph.initializer):
-        raise ModelError("its weights lie in other files, which are not read. Save the model as one file.")
+        return _count(Network(data), window_s)
+    except ModelError:
+        raise
+    except Exception as error:  # of libraries, at files that were made or damaged to break them
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise ModelError(f"this is no ONNX file that can be counted: {told(reason)}.") from None
+
+
+def _count(network: Network, window_s: float) -> dict[str, Any]:
+    _refuse_unknown(network)
     layers: list[Layer] = []
     seen: set[str] = set()
-    for node in graph.nodes:
-        if node.op_type not in (*LAYERS, "MaxPool", "AveragePool", "GlobalAveragePool", "ReduceMean"):
+    for node in network.nodes:
+        if node.op_type not in COUNTED:
             continue
-        layer = Layer(f"{node.op_type.lower()}-{len(layers)}", node.op_type, graph.shape(node.output[0])[1:])
+        made = next(name for name in node.output if name)
+        layer = Layer(f"{node.op_type.lower()}-{len(layers)}", node.op_type, network.shape(made)[1:])
         layers.append(layer)
-        constants = [(name, array) for name in node.input for name, array in graph.constant(name)]
-        if node.op_type in AFFINE:  # a scale or shift of channels; or a bias behind a product of matrices
-            behind = any(graph.made_by(name) == "MatMul" for name in node.input)
-            constants = [(n, a) for n, a in constants if a.size > 1 and (a.ndim > 1 or behind)]
-        _work(layer, node, [array for _, array in constants], graph)
+        constants = _constants(node, network)
+        _work(layer, node, constants, network)
         if node.op_type not in LAYERS:
             continue
-        for name, array in constants:
+        for name, array, statistic in constants:
             if name in seen:
                 continue
             seen.add(name)
             filled = int(np.count_nonzero(array))
-            layer.parameters += array.size
-            layer.parameters_keras += array.size  # batch norm is folded: both conventions agree
-            layer.parameters_nonzero += filled
-            layer.store(str(array.dtype), array.itemsize, array.size, filled)
-    return totals(layers, window_s, graph.peak())
+            layer.parameters_keras += array.size
+            if not statistic:
+                layer.parameters += array.size
+                layer.parameters_nonzero += filled
+            layer.store(str(array.dtype), array.itemsize, array.size, filled, node.op_type == "BatchNormalization")
+    return totals(layers, window_s, _peak(network))
 
 
-def _work(layer: Layer, node: onnx.NodeProto, constants: list[np.ndarray], graph: _Graph) -> None:
+def _refuse_unknown(network: Network) -> None:
+    """ModelError where something may hold weights or products that nobody would count."""
+    strange = sorted({told(f"{n.op_type} ({n.domain})" if n.domain else n.op_type) for n in network.nodes if not known(n)})
+    if strange:
+        raise ModelError(f"it has operators that are not counted: {', '.join(strange[:8])}. {_TRY}")
+    found: set[str] = set()
+    for node in network.nodes:
+        for i, name in enumerate(node.input):
+            if i in NO_WEIGHTS.get(node.op_type, ()):
+                continue
+            if name not in network.reached and network.computed(name):
+                found.add(network.computed(name))
+            elif node.op_type not in (*LAYERS, *PASSING) and network.weighs(name):
+                found.add(node.op_type)
+    if found:
+        raise ModelError(f"it holds weights in operators that are not counted: {', '.join(sorted(found)[:8])}. {_TRY}")
+
+
+_TRY = "Count the network before it was exported, or export it with plain operators."
+
+
+def _constants(node: onnx.NodeProto, network: Network) -> list[tuple[str, np.ndarray, bool]]:
+    """(name, table, whether it is a running statistic) of each constant that is a layer's own."""
+    numbered = [(i, name, array) for i, given in enumerate(node.input) for name, array in network.constant(given)]
+    kind = node.op_type
+    if kind in AFFINE:  # a scale or shift of channels, or a bias behind a product; not what runs along a map's frames
+        if any(_scale(name, network) for name in node.input):
+            return []
+        flat = len(network.shape(node.output[0])) < 4
+        behind = any(_maker(name, network) == "MatMul" for name in node.input)
+        numbered = [c for c in numbered if c[2].size > 1 and (c[2].ndim > 1 or behind or flat)]
+        numbered = [(i, n, a) for i, n, a in numbered if a.dtype.kind not in "bSUO" and not _index(node, network)]
+    elif kind in RECURRENT:  # lengths are no weights; nor is a first state of zeros
+        numbered = [(i, n, a) for i, n, a in numbered if i in (1, 2, 3, 7) or (i in (5, 6) and np.count_nonzero(a))]
+    elif kind == "InstanceNormalization" and _maker(node.input[0], network) == "Reshape":
+        # Behind a reshape this is an exporter's group norm: ones and zeros that are not the network's.
+        numbered = [] if all((a == (i == 1)).all() for i, _, a in numbered) else numbered
+    return [(name, array, kind == "BatchNormalization" and i > 2) for i, name, array in numbered]
+
+
+def _index(node: onnx.NodeProto, network: Network) -> bool:
+    return network.number_type(node.output[0]) in INDICES
+
+
+def _scale(name: str, network: Network) -> bool:
+    """Whether a tensor is the step of a map that is quantised on the way, times a constant or not."""
+    maker = network.before(name, PASSING)
+    return maker is not None and maker.op_type == "DynamicQuantizeLinear" and name not in maker.output[:1]
+
+
+def _maker(name: str, network: Network) -> str:
+    maker = network.before(name, ("DequantizeLinear", "QuantizeLinear"))
+    return "" if maker is None else maker.op_type
+
+
+def _work(layer: Layer, node: onnx.NodeProto, constants: list[tuple[str, np.ndarray, bool]], network: Network) -> None:
     """Multiply-accumulates of one operation by each rule, into `layer`."""
-    kind, made = node.op_type, graph.shape(node.output[0])
-    taken = graph.shape(node.input[0])
-    size = sum(array.size for array in constants)
+    kind, made = node.op_type, network.shape(next(name for name in node.output if name))
+    shapes = [network.shape(name) for name in node.input]
+    taken = shapes[0]
+    size = sum(array.size for _, array, statistic in constants if not statistic)
     if kind in ("Conv", "ConvTranspose"):
-        positions, weight = made[0] * math.prod(made[2:]), constants[0].size if constants else 0
+        positions, weight = made[0] * math.prod(made[2:]), math.prod(shapes[1])
         layer.macs = size * positions
         layer.macs_true = weight * (positions if kind == "Conv" else taken[0] * math.prod(taken[2:]))
-        layer.macs_tflite = weight * positions if kind == "Conv" else 0
+        layer.macs_tflite = weight * positions if kind == "Conv" and constants else 0
     elif kind in ("Gemm", "MatMul"):
         layer.macs = size
-        inner = taken[0] if kind == "Gemm" and graph.attribute(node, "transA", 0) else taken[-1]
+        inner = taken[0] if kind == "Gemm" and network.attribute(node, "transA", 0) else taken[-1]
         layer.macs_true = math.prod(made) * inner
         if constants:  # right behind a flattened map the official counter charges the channels alone
-            born = graph.flattened(node.input[0])
+            born = network.flattened(node.input[0])
             layer.macs_tflite = (born[1] if born else inner) * made[-1]
+    elif kind == "Einsum":
+        layer.macs, layer.macs_true = size, _einsum(network.attribute(node, "equation", b"").decode(), shapes)
+    elif kind in RECURRENT:
+        steps = math.prod(taken[:2])
+        layer.macs, layer.macs_true = size * steps, (math.prod(shapes[1]) + math.prod(shapes[2])) * steps
+    elif kind == "Attention":  # queries times keys, and what they weigh times values
+        layer.macs_true = (math.prod(taken) + math.prod(made)) * shapes[1][-2]
     elif kind in ("MaxPool", "AveragePool"):
-        layer.macs_tflite = math.prod(made) * math.prod(graph.attribute(node, "kernel_shape", [1]))
+        layer.macs_tflite = math.prod(made) * math.prod(network.attribute(node, "kernel_shape", [1]))
     elif kind in ("GlobalAveragePool", "ReduceMean"):
         layer.macs_tflite = math.prod(taken)
     else:
         layer.macs = size
-        if kind == "Add" and not any(True for name in node.input for _ in graph.constant(name)):
+        if kind in AFFINE and constants and _behind_integer_convolution(node, network):
+            layer.macs = size * math.prod(made[2:])  # its bias
+        if kind == "Add" and not any(network.constant(name) for name in node.input):
             layer.macs_tflite = math.prod(made)
 
 
-class _Graph:
-    """A model's network, with the shapes of batch 1: the nodes from its features to its logits."""
+def _behind_integer_convolution(node: onnx.NodeProto, network: Network) -> bool:
+    for name in node.input:
+        scaling = network.before(name, ("Cast",))
+        if scaling is not None and scaling.op_type == "Mul":
+            makers = [network.before(given, ("Cast",)) for given in scaling.input]
+            return any(maker is not None and network.integer.intersection(maker.output) for maker in makers)
+    return False
 
-    def __init__(self, model: onnx.ModelProto):
-        graph = model.graph
-        for value in (*graph.input, *graph.output):
-            for dim in value.type.tensor_type.shape.dim[:1]:
-                dim.dim_value = 1
-        for value in graph.output:
-            value.type.tensor_type.ClearField("shape")
-        del graph.value_info[:]
-        inferred = onnx.shape_inference.infer_shapes(model, strict_mode=False, data_prop=True).graph
-        self._constants = {item.name: item for item in inferred.initializer}
-        self._makers = {name: node for node in inferred.node for name in node.output}
-        self._shapes, self._types = {}, {}
-        for value in (*inferred.value_info, *inferred.output, *inferred.input):
-            tensor = value.type.tensor_type
-            self._shapes[value.name] = tuple(d.dim_value or 1 for d in tensor.shape.dim)
-            self._types[value.name] = tensor.elem_type
-        given = [value.name for value in inferred.output]
-        self._outputs = [LOGITS] if LOGITS in given else given
-        wanted = set(self._outputs)
-        for node in reversed(inferred.node):  # backwards: what the logits need
-            if wanted.intersection(node.output):
-                wanted.update(node.input)
-        self._start = FEATURES if FEATURES in wanted else inferred.input[0].name
-        self._reached, self.nodes = {self._start}, []
-        for node in inferred.node:  # in the order they run in: what needs the features
-            if wanted.intersection(node.output) and self._reached.intersection(node.input):
-                self.nodes.append(node)
-                self._reached.update(node.output)
 
-    def shape(self, name: str) -> tuple[int, ...]:
-        """Of a tensor, batch 1."""
-        return self._shapes.get(name, (1,))
+def _einsum(equation: str, shapes: list[tuple[int, ...]]) -> int:
+    """Products of one tensor with another; none where there is one alone."""
+    terms = equation.replace(" ", "").split("->")[0].split(",")
+    if "." in equation or len(terms) > 2:
+        raise ModelError(f"it has an Einsum '{told(equation)}' of a kind that is not counted. {_TRY}")
+    if len(terms) < 2:
+        return 0
+    sizes: dict[str, int] = {}
+    for term, shape in zip(terms, shapes, strict=True):
+        for letter, n in zip(term, shape, strict=True):
+            sizes[letter] = max(n, sizes.get(letter, 1))
+    return math.prod(sizes.values())
 
-    def made_by(self, name: str) -> str:
-        """The operator that makes a tensor, quantisation left aside."""
-        node = self._makers.get(name)
-        while node is not None and node.op_type in ("DequantizeLinear", "QuantizeLinear"):
-            node = self._makers.get(node.input[0])
-        return "" if node is None else node.op_type
 
-    def constant(self, name: str) -> Iterator[tuple[str, np.ndarray]]:
-        """(its name, its table) of the constant behind a tensor, if one is."""
-        node = self._makers.get(name)
-        behind = node.input[0] if node is not None and node.op_type == "DequantizeLinear" else name
-        if behind in self._constants:
-            yield behind, numpy_helper.to_array(self._constants[behind])
-
-    def flattened(self, name: str) -> tuple[int, ...]:
-        """The (1, channel, band, frame) shape of a map of several cells that `name` is in a row, else ()."""
-        node = self._makers.get(name)
-        while node is not None and node.op_type in VIEWS:
-            born = self.shape(node.input[0])
-            if len(born) == 4:
-                return born if math.prod(born[2:]) > 1 else ()
-            node = self._makers.get(node.input[0])
-        return ()
-
-    @staticmethod
-    def attribute(node: onnx.NodeProto, name: str, otherwise: Any) -> Any:
-        """Of a node, by name."""
-        return next((onnx.helper.get_attribute_value(a) for a in node.attribute if a.name == name), otherwise)
-
-    def peak(self) -> int:
-        """Peak activation memory; what is quantised at once, or only seen in another shape, takes its room once."""
-        whole = {name: name for name in self._reached}  # each tensor -> the piece of memory it lies in
-        size: dict[Any, int] = {}
-        readers: dict[str, list[str]] = {}
-        for node in self.nodes:
-            for name in node.input:
-                readers.setdefault(name, []).append(node.op_type)
-        steps = []
-        for node in self.nodes:
-            quantised_at_once = node.op_type != "QuantizeLinear" or set(readers[node.input[0]]) == {"QuantizeLinear"}
-            if node.op_type in VIEWS and quantised_at_once and node.input[0] in whole:
-                whole[node.output[0]] = whole[node.input[0]]
-                continue
-            reads = tuple(whole[name] for name in node.input if name in whole)
-            steps.append(Step(reads, tuple(node.output), node.op_type in ELEMENTWISE))
-        for name in self._reached:
-            narrow = readers.get(name) and set(readers[name]) == {"QuantizeLinear"}
-            narrow = narrow or self._types.get(name) in (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
-            if whole[name] == name:
-                size[name] = math.prod(self.shape(name)) * (1 if narrow else 4)
-        return peak_bytes(steps, size, [self._start], [whole[name] for name in self._outputs if name in whole])
+def _peak(network: Network) -> int:
+    """Peak activation memory; what is quantised at once, or only seen in another shape, takes its room once."""
+    whole = {name: name for name in network.reached}  # each tensor -> the piece of memory it lies in
+    size: dict[Any, int] = {}
+    readers: dict[str, list[str]] = {}
+    for node in network.nodes:
+        for name in node.input:
+            readers.setdefault(name, []).append(node.op_type)
+    steps = []
+    for node in network.nodes:
+        quantised_at_once = node.op_type != "QuantizeLinear" or set(readers[node.input[0]]) == {"QuantizeLinear"}
+        if node.op_type in VIEWS and quantised_at_once and node.input[0] in whole:
+            whole[node.output[0]] = whole[node.input[0]]
+            continue
+        reads = tuple(whole[name] for name in node.input if name in whole)
+        steps.append(Step(reads, tuple(name for name in node.output if name), node.op_type in ELEMENTWISE))
+    for name in network.reached:
+        kind = network.number_type(name)
+        narrow = readers.get(name) and set(readers[name]) == {"QuantizeLinear"}
+        narrow = narrow or kind in (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
+        half = kind in (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
+        if whole[name] == name:
+            size[name] = math.prod(network.shape(name)) * (1 if narrow else 2 if half else 4)
+    return peak_bytes(steps, size, network.starts, [whole[name] for name in network.outputs if name in whole])

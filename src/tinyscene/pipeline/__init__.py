@@ -7,6 +7,7 @@ from ..lazy import lazy_names
 if TYPE_CHECKING:
     from .caching import fill_caches
     from .demonstration import demonstrate
+    from .energy import measured_energy, read_energy
     from .evaluating import claims_table, evaluate_run
     from .exporting import export_run, stage_complexity
     from .preparing import Prepared, prepare
@@ -23,8 +24,10 @@ __all__ = [
     "export_run",
     "fill_caches",
     "finished_stages",
+    "measured_energy",
     "open_run",
     "prepare",
+    "read_energy",
     "run_stages",
     "stage_complexity",
     "start_run",
@@ -43,7 +46,9 @@ __getattr__ = lazy_names(
         "fill_caches": "caching",
         "finished_stages": "stages",
         "open_run": "run_folder",
+        "measured_energy": "energy",
         "prepare": "preparing",
+        "read_energy": "energy",
         "run_stages": "stages",
         "stage_complexity": "exporting",
         "start_run": "run_folder",

@@ -28,8 +28,8 @@ COUNTS = {
 }
 KIB = {"2020b": "bytes_nonzero_2020", "2021a": "bytes_nonzero"}
 NOT_MEASURED = (
-    "energy_consumption is null: it was not measured. Measure training and inference in kWh with codecarbon, the "
-    "organisers' baseline on the same hardware too, and give the numbers in the author file."
+    "energy_consumption is null: it was not measured. Measure training and inference in kWh: tinyscene train and "
+    "evaluate with --energy; the organisers' baseline on the same hardware goes into the author file."
 )
 
 
