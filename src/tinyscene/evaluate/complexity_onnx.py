@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import onnx
+from google.protobuf.message import DecodeError
+from onnx import TensorProto, helper
 
 from ..errors import ModelError
 from .activation_memory import Step, peak_bytes
 from .complexity import Layer, totals
-from .onnx_graph import INDICES, PASSING, VIEWS, Network, known, told
+from .onnx_graph import INDICES, PASSING, TRY, VIEWS, Network, told
 
 AFFINE = ("Mul", "Add", "Sub", "Div")  # with a constant for each channel: a batch norm that follows no convolution
 RECURRENT = ("LSTM", "GRU", "RNN")
@@ -22,8 +24,15 @@ ELEMENTWISE = (
     *(*AFFINE, "Relu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Clip", "LeakyRelu", "PRelu", "Max", "Min"),
     *("Softmax", "LogSoftmax", "Exp", "Log", "Sqrt", "Pow", "Neg", "Erf", "Gelu", "BatchNormalization"),
 )
-# Inputs by number that hold no weights: scales, zero points, indices, regions.
-NO_WEIGHTS = {"QuantizeLinear": (1, 2), "DequantizeLinear": (1, 2), "Gather": (1,), "Resize": (1, 2), "Upsample": (1,)}
+# Inputs by number that hold no weights: scales, zero points, indices, masks, regions.
+NO_WEIGHTS = {
+    "QuantizeLinear": (1, 2),
+    "DequantizeLinear": (1, 2),
+    "Gather": (1,),
+    "Attention": (3,),
+    "Resize": (1, 2),
+    "Upsample": (1,),
+}
 
 
 def count_onnx(data: bytes, window_s: float) -> dict[str, Any]:
@@ -40,7 +49,7 @@ def count_onnx(data: bytes, window_s: float) -> dict[str, Any]:
             operators that are not known here, free axes beside the batch, maps of no size.
     """
     try:
-        return _count(Network(data), window_s)
+        return _count(Network(_read(data)), window_s)
     except ModelError:
         raise
     except Exception as error:  # of libraries, at files that were made or damaged to break them
@@ -75,11 +84,71 @@ def _count(network: Network, window_s: float) -> dict[str, Any]:
     return totals(layers, window_s, _peak(network))
 
 
+def _read(data: bytes) -> onnx.ModelProto:
+    try:
+        model = onnx.load_from_string(data)
+    except DecodeError as error:
+        raise ModelError(f"this is no ONNX file that can be counted: {str(error).splitlines()[0]}.") from None
+    if not model.graph.node and not model.graph.input:
+        raise ModelError("this is no ONNX file that can be counted: there is no graph in it.")
+    if model.functions:
+        names = ", ".join(sorted({told(item.name) for item in model.functions})[:8])
+        raise ModelError(f"it calls functions of its own ({names}): inline them with onnx.inliner and count that file.")
+    if model.graph.sparse_initializer:
+        raise ModelError("it holds sparse weights, which are not counted. Save it with dense ones.")
+    tables = [*model.graph.initializer]
+    for node in model.graph.node:
+        for item in node.attribute:
+            tables += [item.t] if item.HasField("t") else []
+            if item.HasField("sparse_tensor") and node.op_type == "Constant":
+                raise ModelError("it holds sparse weights, which are not counted. Save it with dense ones.")
+    for table in tables:
+        _check_table(table)
+    _check_order(model.graph)
+    return model
+
+
+def _check_order(graph: onnx.GraphProto) -> None:
+    """ONNX asks for it; without it there can be circles."""
+    there = {value.name for value in (*graph.input, *graph.initializer)}
+    for node in graph.node:
+        missing = next((name for name in node.input if name and name not in there), None)
+        if missing is not None:
+            raise ModelError(f"{told(node.op_type)} reads '{told(missing)}', which nothing before it makes.")
+        outputs = [name for name in node.output if name]
+        if there.intersection(outputs) or len(set(outputs)) < len(outputs):
+            raise ModelError(f"{told(node.op_type)} makes '{told(outputs[0])}', which is there already.")
+        there.update(outputs)
+
+
+def _check_table(table: TensorProto) -> None:
+    """Its size against what it holds, before anything of that size is made."""
+    name = f"its constant '{told(table.name)}'"
+    if table.data_location == TensorProto.EXTERNAL:
+        raise ModelError("its weights lie in other files, which are not read. Save the model as one file.")
+    if table.data_type not in helper.get_all_tensor_dtypes() or table.HasField("segment"):
+        raise ModelError(f"{name} is of number type {table.data_type}, which ONNX does not have.")
+    if any(size < 0 for size in table.dims):
+        raise ModelError(f"{name} has a size below 0.")
+    says = math.prod(table.dims)
+    if table.data_type == TensorProto.STRING:
+        return
+    if table.HasField("raw_data"):
+        kind = TensorProto.DataType.Name(table.data_type)
+        bits = 4 if kind in ("INT4", "UINT4", "FLOAT4E2M1") else 2 if kind in ("INT2", "UINT2") else 0
+        bits = bits or 8 * helper.tensor_dtype_to_np_dtype(table.data_type).itemsize
+        holds, fits = f"{len(table.raw_data)} bytes", len(table.raw_data) == (says * bits + 7) // 8
+    else:
+        held = len(getattr(table, helper.tensor_dtype_to_field(table.data_type)))
+        holds, fits = f"{held}", held <= says <= max(1, 8 * held) if says else not held
+        if table.data_type in (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64, TensorProto.INT32):
+            fits = held == says
+    if not fits:
+        raise ModelError(f"{name} says it has {says} numbers and holds {holds}: the file is damaged.")
+
+
 def _refuse_unknown(network: Network) -> None:
     """ModelError where something may hold weights or products that nobody would count."""
-    strange = sorted({told(f"{n.op_type} ({n.domain})" if n.domain else n.op_type) for n in network.nodes if not known(n)})
-    if strange:
-        raise ModelError(f"it has operators that are not counted: {', '.join(strange[:8])}. {_TRY}")
     found: set[str] = set()
     for node in network.nodes:
         for i, name in enumerate(node.input):
@@ -90,10 +159,7 @@ def _refuse_unknown(network: Network) -> None:
             elif node.op_type not in (*LAYERS, *PASSING) and network.weighs(name):
                 found.add(node.op_type)
     if found:
-        raise ModelError(f"it holds weights in operators that are not counted: {', '.join(sorted(found)[:8])}. {_TRY}")
-
-
-_TRY = "Count the network before it was exported, or export it with plain operators."
+        raise ModelError(f"it holds weights in operators that are not counted: {', '.join(sorted(found)[:8])}. {TRY}")
 
 
 def _constants(node: onnx.NodeProto, network: Network) -> list[tuple[str, np.ndarray, bool]]:
@@ -105,18 +171,16 @@ def _constants(node: onnx.NodeProto, network: Network) -> list[tuple[str, np.nda
             return []
         flat = len(network.shape(node.output[0])) < 4
         behind = any(_maker(name, network) == "MatMul" for name in node.input)
-        numbered = [c for c in numbered if c[2].size > 1 and (c[2].ndim > 1 or behind or flat)]
-        numbered = [(i, n, a) for i, n, a in numbered if a.dtype.kind not in "bSUO" and not _index(node, network)]
+        if network.number_type(node.output[0]) in INDICES:
+            return []
+        wide = {i for i, given in enumerate(node.input) if len(network.shape(given)) > 1}
+        numbered = [(i, n, a) for i, n, a in numbered if a.size > 1 and (i in wide or behind or flat)]
     elif kind in RECURRENT:  # lengths are no weights; nor is a first state of zeros
         numbered = [(i, n, a) for i, n, a in numbered if i in (1, 2, 3, 7) or (i in (5, 6) and np.count_nonzero(a))]
     elif kind == "InstanceNormalization" and _maker(node.input[0], network) == "Reshape":
         # Behind a reshape this is an exporter's group norm: ones and zeros that are not the network's.
         numbered = [] if all((a == (i == 1)).all() for i, _, a in numbered) else numbered
     return [(name, array, kind == "BatchNormalization" and i > 2) for i, name, array in numbered]
-
-
-def _index(node: onnx.NodeProto, network: Network) -> bool:
-    return network.number_type(node.output[0]) in INDICES
 
 
 def _scale(name: str, network: Network) -> bool:
@@ -152,7 +216,8 @@ def _work(layer: Layer, node: onnx.NodeProto, constants: list[tuple[str, np.ndar
         layer.macs, layer.macs_true = size, _einsum(network.attribute(node, "equation", b"").decode(), shapes)
     elif kind in RECURRENT:
         steps = math.prod(taken[:2])
-        layer.macs, layer.macs_true = size * steps, (math.prod(shapes[1]) + math.prod(shapes[2])) * steps
+        layer.macs = size * steps
+        layer.macs_true = layer.macs_tflite = (math.prod(shapes[1]) + math.prod(shapes[2])) * steps
     elif kind == "Attention":  # queries times keys, and what they weigh times values
         layer.macs_true = (math.prod(taken) + math.prod(made)) * shapes[1][-2]
     elif kind in ("MaxPool", "AveragePool"):
@@ -180,7 +245,7 @@ def _einsum(equation: str, shapes: list[tuple[int, ...]]) -> int:
     """Products of one tensor with another; none where there is one alone."""
     terms = equation.replace(" ", "").split("->")[0].split(",")
     if "." in equation or len(terms) > 2:
-        raise ModelError(f"it has an Einsum '{told(equation)}' of a kind that is not counted. {_TRY}")
+        raise ModelError(f"it has an Einsum '{told(equation)}' of a kind that is not counted. {TRY}")
     if len(terms) < 2:
         return 0
     sizes: dict[str, int] = {}
@@ -209,8 +274,8 @@ def _peak(network: Network) -> int:
     for name in network.reached:
         kind = network.number_type(name)
         narrow = readers.get(name) and set(readers[name]) == {"QuantizeLinear"}
-        narrow = narrow or kind in (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
-        half = kind in (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
+        narrow = narrow or kind in (TensorProto.INT8, TensorProto.UINT8)
+        half = kind in (TensorProto.FLOAT16, TensorProto.BFLOAT16)
         if whole[name] == name:
             size[name] = math.prod(network.shape(name)) * (1 if narrow else 2 if half else 4)
     return peak_bytes(steps, size, network.starts, [whole[name] for name in network.outputs if name in whole])
