@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tinyscene.data import fold_split, open_dataset
+from tinyscene.data import fold_split, make_dataset, open_dataset
 from tinyscene.data.bad_rows import BadRows
 from tinyscene.data.tables import read_table
-from tinyscene.data.tau import ClipName, is_tau, open_tau, parse_name
+from tinyscene.data.tau import ClipName, in_three_classes, is_tau, open_tau, parse_name
 from tinyscene.errors import DataError
 
 DATA = os.environ.get("TINYSCENE_DATA")
@@ -156,6 +156,19 @@ def test_test_lists_without_labels_get_them_from_meta_or_the_names(tmp_path):
     made = open_tau(groups)
     assert made.classes == ("outdoor", "transportation")
     assert made.classes[made.target[2]] == "transportation"
+
+
+@with_data
+def test_the_ten_scenes_in_three_classes_are_those_of_the_3_class_set():
+    """Both sets name their clips by scene: each clip of the 3-class lists has the class that its scene maps to."""
+    lists = LISTS / "TAU-urban-acoustic-scenes-2020-3class-development"
+    made = open_dataset(lists, on_disk=False)
+    scenes = [parse_name(file).scene for file in made.files]
+    by_scene = make_dataset("scenes", Path("."), made.files.tolist(), scenes)
+    grouped = in_three_classes(by_scene)
+    assert grouped.classes == made.classes == ("indoor", "outdoor", "transportation")
+    assert (grouped.target == made.target).all()
+    assert "indoor, outdoor, transportation" in grouped.notes[0]
 
 
 def test_an_evaluation_set_has_files_and_no_labels(tmp_path):

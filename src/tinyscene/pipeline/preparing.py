@@ -13,7 +13,19 @@ import torch
 from torch import Tensor, nn
 
 from ..augment import Augmentation
-from ..data import ClipStore, Crops, Dataset, Split, fold_split, inner_validation, open_dataset, share_split
+from ..data import (
+    TAU_CLASSES,
+    TAU_GROUPS,
+    ClipStore,
+    Crops,
+    Dataset,
+    Split,
+    fold_split,
+    inner_validation,
+    open_dataset,
+    share_split,
+)
+from ..data.tau import in_three_classes
 from ..errors import DataError, SettingError
 from ..frontends import FrontEnd
 from ..system import System
@@ -175,6 +187,8 @@ def prepare(system: System, record: RunRecord, progress: Progress, folder: Path 
     dataset = open_dataset(record.data, record.columns, record.skip_bad, fold=record.fold)
     if record.left_out:
         dataset = dataset.take(np.flatnonzero(~np.isin(dataset.files.astype(str), record.left_out)))
+    if set(system.task.classes) == set(TAU_GROUPS) and set(dataset.classes) == set(TAU_CLASSES):
+        dataset = in_three_classes(dataset)
     if record.classes and record.classes != dataset.classes:
         raise DataError(
             f"{record.data} has the classes {', '.join(dataset.classes)} now; the run was trained on "
