@@ -426,9 +426,9 @@ def test_a_files_maps_are_those_of_the_network_with_a_byte_each_in_int8(written,
     }
     folded = written.export["float32"].network
     expected = count_complexity(folded, torch.zeros(1, 2, 64, 44), 1.0)["peak_activation_bytes"]
-    # A file copies both halves of the bands, which the network only looks at, before either is worked on.
-    assert expected <= peaks["float32"] <= 2.5 * expected
-    assert peaks["float32"] / 4 <= peaks["int8"] <= peaks["float32"] / 1.7  # the features themselves come as float
+    # Nearly so: a file copies the halves of the bands that the network only looks at, and orders its work anew.
+    assert 0.5 * expected <= peaks["float32"] <= 1.5 * expected
+    assert peaks["float32"] / 4 <= peaks["int8"] <= peaks["float32"] / 2  # the features themselves come as float
 
 
 def test_the_front_end_in_a_waveform_file_is_not_counted(written):

@@ -54,7 +54,7 @@ def count_onnx(data: bytes, window_s: float) -> dict[str, Any]:
         raise
     except Exception as error:  # of libraries, at files that were made or damaged to break them
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise ModelError(f"this is no ONNX file that can be counted: {told(reason)}.") from None
+        raise ModelError(f"this is no ONNX file that can be counted: {told(reason, 160)}.") from None
 
 
 def _count(network: Network, window_s: float) -> dict[str, Any]:

@@ -192,9 +192,9 @@ def known(node: onnx.NodeProto) -> bool:
     )
 
 
-def told(name: str) -> str:
+def told(name: str, letters: int = 60) -> str:
     """A name from a file, fit for one line."""
-    return "".join(letter if letter.isprintable() else "?" for letter in name[:60])
+    return "".join(letter if letter.isprintable() else "?" for letter in name[:letters])
 
 
 def _batch_of_one(inputs: list[onnx.ValueInfoProto]) -> list[str]:
