@@ -29,8 +29,8 @@ def compare(
     """Figures of each system and differences of each pair, as plain numbers that go into JSON as they are.
 
     `systems` holds for each name accuracy, macro_accuracy (0..1) and log_loss (nats), as of `measure`. `pairs` holds
-    for each two names, first and second, `difference` = first - second, and `p_value`: how often a difference at least as
-    far from 0 comes when, in each recording, chance decides which system gave which answers. It is exact where there
+    for each two names, first and second, `difference` = first - second, and `p_value`: how often a difference at least
+    as far from 0 comes when, in each recording, chance decides which system gave which answers. It is exact where there
     are at most `n_permutations` ways to decide, else (1 + hits) / (1 + draws). The p-values are of single pairs, not
     corrected for their number.
     `confidence_interval` (95 %, percentiles) draws recordings with replacement, the same ones for all systems; null

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.optimize import brentq
+from scipy.special import softmax
 
 from ..errors import DataError, within
 from .metrics import normalised
@@ -43,13 +43,17 @@ def fit_temperature(logits_or_probabilities: Floats, target: NDArray[np.int64]) 
             f"{int(labels.min())}..{int(labels.max())} came."
         )
     logits = scores if (scores < 0).any() else _log_of_probabilities(scores)
-    rows = np.arange(len(labels))
+    behind = logits - logits[np.arange(len(labels)), labels][:, None]
 
-    def loss(log_t: float) -> float:
-        return -float(log_softmax(logits / np.exp(log_t), axis=1)[rows, labels].mean())
+    def slope(sharpness: float) -> float:
+        """Of the loss in 1 / t; near 0 the loss itself is too flat to search its least."""
+        return float((softmax(sharpness * behind, axis=1) * behind).sum(axis=1).mean())
 
-    found = minimize_scalar(loss, bounds=np.log((COLDEST, HOTTEST)), method="bounded", options={"xatol": 1e-7})
-    return float(np.exp(found.x))
+    if slope(1 / COLDEST) <= 0:
+        return COLDEST
+    if slope(1 / HOTTEST) >= 0:
+        return HOTTEST
+    return float(1 / brentq(slope, 1 / HOTTEST, 1 / COLDEST))
 
 
 def at_temperature(probabilities: Floats, t: float) -> Floats:
