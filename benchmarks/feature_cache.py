@@ -59,7 +59,7 @@ def main() -> None:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         loader = training_loader(Crops(store, dataset, np.arange(n), seed=1), BATCH)
         batches = iter(loader)
-        next(batches)
+        batch = next(batches)
         start = time.perf_counter()
         for _ in range(BATCHES):
             batch = next(batches)

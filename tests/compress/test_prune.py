@@ -189,7 +189,7 @@ def loader_in_order(monkeypatch):
 
 
 def job(resume: bool = False, validation: int = 0) -> Job:
-    nothing = {place: () for place in ("spectrum", "bands", "features", "hidden")}
+    nothing = dict.fromkeys(("spectrum", "bands", "features", "hidden"), ())
     clips = Clips()
     return Job(
         front_end=FrontEndOfNothing(),  # type: ignore[arg-type]

@@ -138,3 +138,11 @@ def test_urbansound8k_lies_as_published(tmp_path):
     assert made.fold.tolist() == ["5", "10"]
     assert made.recording.tolist() == ["100032", "100263"]
     assert made.classes == ("children_playing", "dog_bark")
+
+
+def test_a_folder_of_clips_will_do_where_no_classes_are_asked_for(tmp_path):
+    touch(tmp_path, "b.wav", "a.wav", "deep/c.flac", ".hidden.wav", "notes.txt")
+    made = open_dataset(tmp_path, labelled=False)
+    assert (made.files.tolist(), made.target.tolist()) == (["a.wav", "b.wav", "deep/c.flac"], [-1, -1, -1])
+    with pytest.raises(DataError, match="lists no clips"):
+        open_dataset(touch(tmp_path / "empty", "x.txt"), labelled=False)

@@ -121,8 +121,9 @@ def test_lists_named_train_and_test_are_the_official_fold_1():
     dataset = clips("ababab", fold=["train", "train", "test", "test", "validation", ""])
     split = fold_split(dataset, "1")
     assert (split.train.tolist(), split.test.tolist(), split.how) == ([0, 1], [2, 3], "official fold 1")
-    assert told(lambda: fold_split(dataset, "2")) == "set: --fold takes 1; 2 came." + (
-        " (split5 to split100: tinyscene data get dcase2024-splits)"
+    assert told(lambda: fold_split(dataset, "2")) == "set: --fold takes 1; 2 came."
+    assert told(lambda: fold_split(dataset, "split5")) == (
+        "set: --fold takes 1; split5 came. Get the splits with: tinyscene data get dcase2024-splits."
     )
 
 

@@ -218,6 +218,44 @@ def test_a_split_that_lacks_the_smaller_one_is_refused(tmp_path):
         open_tau(tmp_path)
 
 
+def test_a_split_is_checked_as_the_other_lists_are(tmp_path):
+    tau(tmp_path)
+    write_lists(
+        tmp_path,
+        split5="filename\tscene_label\naudio/bus-lyon-10-40-0-a.wav\ttram\naudio/bus-lyon-10-40-0-a.wav\tbus\n",
+    )
+    bad = BadRows(skip=True)
+    open_tau(tmp_path, bad)
+    assert bad.told()[0].endswith(
+        "line 2: the clip audio/bus-lyon-10-40-0-a.wav is 'bus' in the other lists; "
+        "line 3: the clip audio/bus-lyon-10-40-0-a.wav is listed again, first in line 2"
+    )
+
+
+def test_a_split_may_name_a_clip_that_is_left_out(tmp_path):
+    gone, wrong = "audio/airport-barcelona-1-87-c.wav\tairport\n", "audio/bus-lyon-10-41-0-a.wav\tboat\n"
+    more = "".join(f"audio/bus-lyon-10-{i}-0-a.wav\tbus\n" for i in range(8))
+    tau(tmp_path, TRAIN + more + gone + wrong)
+    write_lists(tmp_path, split5=TRAIN + gone + wrong)
+    bad = BadRows(skip=True)
+    made = open_tau(tmp_path, bad)
+    assert made.smallest_split.tolist() == [5, 5] + 9 * [0]
+    assert bad.told()[0].startswith("2 bad rows")
+    assert "withdrawn" in made.notes[0]
+    write_lists(tmp_path, split5=TRAIN + "audio/bus-rome-99-99-0-a.wav\tbus\n")
+    with pytest.raises(DataError, match=r"1 clips of its splits are in no other list, first audio/bus-rome-99-99-0-a"):
+        open_tau(tmp_path)
+
+
+def test_a_clip_that_trains_is_not_tested(tmp_path):
+    bad = BadRows()
+    tau(tmp_path, evaluate=EVALUATE + TRAIN.splitlines()[1].replace("audio", "./audio") + "\n")
+    made = open_tau(tmp_path, bad)
+    assert made.fold.tolist() == ["train", "train", "test"]
+    with pytest.raises(DataError, match=r"line 3: the clip audio/bus-lyon-10-40-0-a\.wav is in fold1_train\.csv too"):
+        bad.told()
+
+
 def test_a_set_may_have_lists_of_several_folds(tmp_path):
     tau(tmp_path)
     other = {"fold2_train": EVALUATE, "fold2_evaluate": TRAIN}
@@ -256,7 +294,7 @@ def test_the_real_set_of_2022_counts_as_published(mobile_2022):
         assert (len(split.train), len(split.test)) == (clips, 29_680), name
     of_5 = Counter(made.device[fold_split(made, "split5").train].tolist())
     assert of_5 == {"a": 5_080, "b": 380, "c": 380, "s1": 380, "s2": 380, "s3": 380}
-    with pytest.raises(DataError, match="--fold takes 1, split5, split10, split25, split50; split7 came"):
+    with pytest.raises(DataError, match="--fold takes 1, split5, split10, split25, split50, split100; split7 came"):
         fold_split(made, "split7")
 
 

@@ -61,6 +61,8 @@ def test_at_temperature_by_hand() -> None:
     np.testing.assert_allclose(at_temperature(p, 0.5), [[16 / 17, 1 / 17], [0.5, 0.5]], rtol=1e-12)
     np.testing.assert_allclose(at_temperature(p, 2.0), [[2 / 3, 1 / 3], [0.5, 0.5]], rtol=1e-12)
     assert np.isfinite(at_temperature(np.array([[1.0, 0.0]]), 0.05)).all()
+    np.testing.assert_allclose(at_temperature(10 * p, 1.0), p, rtol=1e-12)  # rows that do not sum to 1
+    np.testing.assert_allclose(at_temperature(0 * p, 2.0), [[0.5, 0.5]] * 2, rtol=1e-12)
 
 
 def test_ends_of_the_range() -> None:

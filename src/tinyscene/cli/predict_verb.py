@@ -27,7 +27,7 @@ def predict(
     from .run_verbs import pairs
     from .show import progress_bar
 
-    dataset = open_dataset(data, pairs("--column", column), skip_bad)
+    dataset = open_dataset(data, pairs("--column", column), skip_bad, labelled=False)
     for note in dataset.notes:
         typer.echo(f"note: {note}", err=True)
     with progress_bar(f"predict {dataset.name}") as report:

@@ -189,6 +189,8 @@ def pairs(option: str, texts: list[str] | None) -> dict[str, str]:
         key, equals, value = text.partition("=")
         if not equals or not key or not value:
             raise SettingError(f"{option} takes NAME=VALUE; '{text}' came.")
+        if key in result:
+            raise SettingError(f"{option} {key} came twice: {result[key]} and {value}; give one.")
         result[key] = value
     return result
 

@@ -16,7 +16,8 @@ class BadRows:
     """
 
     def __init__(self, skip: bool = False):
-        self.skip, self._found = skip, []
+        self.skip = skip
+        self._found: list[tuple[Path, int, str]] = []
 
     def add(self, where: Path, line: int, why: str) -> None:
         """Line `line` (1 is the header) of the list `where` cannot be used."""
@@ -30,6 +31,7 @@ class BadRows:
         """
         if not self._found:
             return ()
+        self._found.sort(key=lambda row: row[:2])
         n, several = len(self._found), len({where for where, _, _ in self._found}) > 1
         shown = "; ".join(
             f"{where.name}, line {line}: {why}" if several else f"line {line}: {why}"

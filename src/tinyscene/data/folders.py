@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from ..errors import DataError
-from .dataset import Dataset, make_dataset
+from .dataset import Dataset, make_dataset, unlabelled_dataset
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".m4a", ".aac", ".opus")
 _ESC_NAME = re.compile(r"^(\d)-(\d+)-[A-Z]\b")  # fold - source recording - take
@@ -21,8 +21,7 @@ def open_folders(root: Path) -> Dataset:
     clips = [
         (folder.name, path)
         for folder in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+        for path in _audio(folder)
     ]
     if not clips:
         raise DataError(
@@ -49,3 +48,20 @@ def open_folders(root: Path) -> Dataset:
         recording=recordings,
         notes=notes,
     )
+
+
+def open_files(root: Path) -> Dataset:
+    """Every audio file below a folder, whatever it is: classes are not told.
+
+    Raises:
+        DataError: no audio files.
+    """
+    return unlabelled_dataset(root.resolve().name, root, (), [p.relative_to(root).as_posix() for p in _audio(root)])
+
+
+def _audio(folder: Path) -> list[Path]:
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+    ]

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import DataError
 from .bad_rows import BadRows
 from .dataset import Dataset
-from .folders import SUFFIXES, open_folders
+from .folders import SUFFIXES, open_files, open_folders
 from .tables import HEADERS, dataset_of_table, open_table
 from .tau import is_tau, open_tau
 from .usable import compared_with_disk
@@ -23,6 +23,7 @@ def open_dataset(
     skip_bad: bool = False,
     on_disk: bool = True,
     fold: str | None = None,
+    labelled: bool = True,
 ) -> Dataset:
     """The data set at `path`: a TAU set of any edition, ESC-50 or UrbanSound8K as published, a folder with meta.csv, a
     CSV, or a folder per class.
@@ -31,6 +32,7 @@ def open_dataset(
     skip_bad: leave out rows that cannot be used and clips that are not on disk, and say so in the notes; without it
     they are an error that lists them. Audio files beside listed ones that are in no list are a note.
     on_disk: False reads the lists alone.
+    labelled: False takes lists without classes too, and a folder of audio files; their targets are -1.
     fold: whose lists a TAU set's "train" and "test" come from.
 
     Raises:
@@ -43,10 +45,10 @@ def open_dataset(
     if not path.exists():
         raise DataError(f"the data set {path} does not exist.")
     bad = BadRows(skip_bad)
-    dataset = _read(path, columns, bad, fold)
+    dataset = _read(path, columns, bad, fold, labelled)
     notes = [*dataset.notes, *bad.told()]
     if on_disk:
-        missing, unlisted = compared_with_disk(dataset.root, dataset.files, SUFFIXES)
+        missing, unlisted = compared_with_disk(dataset.root, dataset.files.tolist(), SUFFIXES)
         if missing:
             names = [str(dataset.files[i]) for i in missing[:3]]
             shown = ", ".join(names) + (", ..." if len(missing) > 3 else "")
@@ -64,17 +66,17 @@ def open_dataset(
     return replace(dataset, notes=tuple(notes))
 
 
-def _read(path: Path, columns: Mapping[str, str] | None, bad: BadRows, fold: str | None) -> Dataset:
+def _read(path: Path, columns: Mapping[str, str] | None, bad: BadRows, fold: str | None, labelled: bool) -> Dataset:
     if path.is_file():
-        return open_table(path, columns, bad)
+        return open_table(path, columns, bad, labelled)
     if is_tau(path) and not columns:
         return open_tau(path, bad, fold)
     for known in PUBLISHED:
         if (path / known.listed).is_file():
-            return dataset_of_table(path / known.listed, path, columns, bad, known.at, path.name)
+            return dataset_of_table(path / known.listed, path, columns, bad, known.at, path.resolve().name, labelled)
     if (path / "meta.csv").is_file():
-        return open_table(path / "meta.csv", columns, bad)
-    return open_folders(path)
+        return open_table(path / "meta.csv", columns, bad, labelled)
+    return open_folders(path) if labelled else open_files(path)
 
 
 @dataclass(frozen=True)

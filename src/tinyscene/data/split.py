@@ -37,15 +37,16 @@ def fold_split(dataset: Dataset, fold: str) -> Split:
         official = dataset.official_fold
         how = f"official fold {official}"
         splits = [f"split{share}" for share in np.unique(dataset.smallest_split) if share]
-        if fold in splits:
+        splits = [*splits, "split100"] if splits and "split100" not in splits else splits
+        if fold == "split100":
+            how = "official split100, which is fold 1"
+        elif fold in splits:
             share = int(fold.removeprefix("split"))
             train = train & (dataset.smallest_split > 0) & (dataset.smallest_split <= share)
             how = f"official {fold}"
-        elif fold == "split100":
-            how = "official split100, which is fold 1"
         elif fold != official:
             takes = ", ".join([official, *splits])
-            hint = "" if splits else " (split5 to split100: tinyscene data get dcase2024-splits)"
+            hint = " Get the splits with: tinyscene data get dcase2024-splits." if fold.startswith("split") else ""
             raise DataError(f"{dataset.name}: --fold takes {takes}; {fold} came.{hint}")
     else:
         train, test = (dataset.fold != fold) & (dataset.fold != ""), dataset.fold == fold

@@ -12,7 +12,7 @@ from ..errors import DataError
 from .bad_rows import BadRows
 from .dataset import Dataset, make_dataset, unlabelled_dataset
 from .tables import Table, read_table
-from .usable import usable_rows
+from .usable import tidy, usable_rows
 
 # The scenes of every TAU set in the order of all DCASE baselines, and the three groups of the 3-class sets.
 TAU_CLASSES = (
@@ -111,19 +111,16 @@ def open_tau(folder: Path, bad: BadRows | None = None, fold: str | None = None) 
     row_fold: dict[str, str] = {}
     # meta.csv says what there is, in its order; what only a fold list names comes behind it.
     tables = [*([(listed, "")] if whole else []), (train, "train"), (test, "test")]
-    for table, fold in tables:
-        files, labels = table.columns["filename"], table.columns["scene_label"]
-        keep = usable_rows(table.path, folder, files, labels, table.lines, bad, known)
-        if len(keep) < len(files):
-            files, labels = [files[i] for i in keep], [labels[i] for i in keep]
-        fresh = dict(zip(files, labels, strict=True)) | label
-        if list(map(fresh.__getitem__, files)) != labels:
-            for file, told, i in zip(files, labels, keep, strict=True):
-                if fresh[file] != told:
-                    bad.add(table.path, table.lines[i], f"the clip {file} is '{fresh[file]}' in {listed.path.name}")
-        label = label | fresh  # in the order of the first list
-        if fold:
-            row_fold |= dict.fromkeys(files, fold)
+    for table, part in tables:
+        label, files = _agreed(table, folder, label, listed.path.name, known, bad)
+        if part:
+            if not row_fold.keys().isdisjoint(files):
+                row = table.columns["filename"].index
+                for file in sorted(row_fold.keys() & set(files), key=row):
+                    bad.add(table.path, table.lines[row(file)], f"the clip {file} is in {train.path.name} too")
+            row_fold = dict.fromkeys(files, part) | row_fold
+    named = set().union(*(table.columns["filename"] for table, _ in tables))
+    smallest_split = _smallest_split(folder, label, named, known, bad)
     withdrawn = [file for file in label if file.rpartition("/")[2] in WITHDRAWN]
     for file in withdrawn:
         del label[file]
@@ -138,7 +135,7 @@ def open_tau(folder: Path, bad: BadRows | None = None, fold: str | None = None) 
         city=columns.city,
         recording=columns.recording,
         segment=columns.segment,
-        smallest_split=_smallest_split(folder, columns.files, bad),
+        smallest_split=[smallest_split.get(file, 0) for file in columns.files] if smallest_split else None,
         synthetic=(folder / "synthetic.json").is_file(),
         notes=_notes_of(withdrawn),
         official_fold=number,
@@ -193,6 +190,7 @@ def _listed(path: Path, bad: BadRows) -> Table:
         raise DataError(f"{path} has no column {missing[0]}; its columns are {', '.join(table.headers)}.")
     if not table.lines:
         raise DataError(f"{path} lists no clips.")
+    table.columns["filename"] = tidy(table.columns["filename"])
     return table
 
 
@@ -209,11 +207,11 @@ def _test_list(setup: Path, number: str, labels: Mapping[str, str], bad: BadRows
     grouped = set(labels.values()) <= set(TAU_GROUPS)
     if "filename" not in table.columns:
         raise DataError(f"{path} has no column filename; its columns are {', '.join(table.headers)}.")
-    told = []
-    for file in table.columns["filename"]:
+    files, told = tidy(table.columns["filename"]), []
+    for file in files:
         scene = file[file.rfind("/") + 1 :].partition("-")[0]
         told.append(labels.get(file) or (group.get(scene, "") if grouped else scene))
-    return Table(path, {"filename": table.columns["filename"], "scene_label": told}, table.lines)
+    return Table(path, {"filename": files, "scene_label": told}, table.lines)
 
 
 def _known_classes(labels: Sequence[str]) -> frozenset[str] | None:
@@ -224,8 +222,32 @@ def _known_classes(labels: Sequence[str]) -> frozenset[str] | None:
     return None
 
 
-def _smallest_split(folder: Path, files: Sequence[str], bad: BadRows) -> list[int] | None:
-    """For each clip the smallest of the 2024 splits it is in (5, 10, 25, 50, 100 % of the training clips), else 0."""
+def _agreed(
+    table: Table, folder: Path, label: dict[str, str], where: str, known: frozenset[str] | None, bad: BadRows
+) -> tuple[dict[str, str], list[str]]:
+    """`label` and behind it what the table's usable rows tell of other clips; the files of these rows.
+
+    Rows that contradict `label`, which was read in the list `where`, go into `bad`.
+    """
+    files, labels = table.columns["filename"], table.columns["scene_label"]
+    keep = usable_rows(table.path, folder, files, labels, table.lines, bad, known)
+    if len(keep) < len(files):
+        files, labels = [files[i] for i in keep], [labels[i] for i in keep]
+    fresh = dict(zip(files, labels, strict=True)) | label
+    if list(map(fresh.__getitem__, files)) != labels:
+        for file, told, i in zip(files, labels, keep, strict=True):
+            if fresh[file] != told:
+                bad.add(table.path, table.lines[i], f"the clip {file} is '{fresh[file]}' in {where}")
+    return label | fresh, files
+
+
+def _smallest_split(
+    folder: Path, label: dict[str, str], named: set[str], known: frozenset[str] | None, bad: BadRows
+) -> dict[str, int] | None:
+    """Of each clip the smallest of the 2024 splits it is in (5, 10, 25, 50, 100 % of the training clips).
+
+    `named` are all clips of the other lists, usable or not.
+    """
     found: dict[str, int] = {}
     before: set[str] = set()
     for share in SPLITS:
@@ -233,7 +255,9 @@ def _smallest_split(folder: Path, files: Sequence[str], bad: BadRows) -> list[in
         path = next((place for place in places if place.is_file()), None)
         if path is None:
             continue
-        inside = set(_listed(path, bad).columns["filename"])
+        table = _listed(path, bad)
+        inside = set(table.columns["filename"])
+        _agreed(table, folder, label, "the other lists", known, bad)
         if not before <= inside:
             raise DataError(
                 f"{path} lacks {len(before - inside):,} clips of the smaller splits, first {min(before - inside)}; "
@@ -244,13 +268,13 @@ def _smallest_split(folder: Path, files: Sequence[str], bad: BadRows) -> list[in
         before = inside
     if not found:
         return None
-    strangers = before.difference(files)
+    strangers = before - named
     if strangers:
         raise DataError(
             f"{folder}: {len(strangers):,} clips of its splits are in no other list, first {min(strangers)}; the "
             "splits of 2024 and 2025 are those of TAU Urban Acoustic Scenes 2022 Mobile."
         )
-    return [found.get(file, 0) for file in files]
+    return found
 
 
 def _open_evaluation(folder: Path, bad: BadRows) -> Dataset:
@@ -260,6 +284,7 @@ def _open_evaluation(folder: Path, bad: BadRows) -> Dataset:
     table = read_table(path, bad)
     if "filename" not in table.columns:
         raise DataError(f"{path} has no column filename; its columns are {', '.join(table.headers)}.")
+    table.columns["filename"] = tidy(table.columns["filename"])
     keep = usable_rows(path, folder, table.columns["filename"], None, table.lines, bad)
     devices = table.columns.get("device_id")
     return unlabelled_dataset(

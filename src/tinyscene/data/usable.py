@@ -9,6 +9,14 @@ from pathlib import Path, PurePosixPath
 from .bad_rows import BadRows
 
 
+def tidy(files: Sequence[str]) -> list[str]:
+    """The names in their plain spelling, so that ./a.wav and a.wav are one clip."""
+    joined = "\n" + "\n".join(files)
+    if "./" not in joined and "//" not in joined:
+        return list(files)
+    return [os.path.normpath(file) if file else file for file in files]
+
+
 def usable_rows(
     path: Path,
     root: Path,
@@ -24,7 +32,8 @@ def usable_rows(
     """
     if _all_good(files, labels, classes):
         return list(range(len(files)))
-    keep, seen = [], {}
+    keep: list[int] = []
+    seen: dict[str, int] = {}
     inside = os.path.abspath(root) + os.sep
     for i, file in enumerate(files):
         if not file:

@@ -25,8 +25,8 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 from ..errors import DataError, unknown
-from .metrics import normalised
 from .predictions import Predictions
+from .temperature import log_of
 
 RULES = ("mean", "weighted", "weighted-bias", "bayesian")
 LOGARITHMIC = ("weighted-bias", "bayesian")
@@ -91,7 +91,7 @@ class Ensemble:
         if self.rule in LOGARITHMIC:
             together = softmax(_log_scores(matched) @ weights + np.asarray(self.bias), axis=1)
         else:
-            together = _stacked(matched) @ (weights / weights.sum())
+            together = np.exp(_log_p(matched)) @ (weights / weights.sum())
         return replace(first, probabilities=together)
 
     def to_json(self) -> str:
@@ -136,7 +136,7 @@ def fit_ensemble(rule: str, held_out: Sequence[Predictions]) -> Ensemble:
             row = int(first.target.argmin())
             raise DataError(f"the rule '{rule}' is fitted on labelled files; {first.files[row]} has no label.")
         if rule == "weighted":
-            weights = _simplex_weights(_stacked(matched)[np.arange(len(first)), first.target])
+            weights = _simplex_weights(np.exp(_log_p(matched)[np.arange(len(first)), first.target]))
         else:
             weights, bias = _weights_and_bias(_log_scores(matched), first.target)
     return Ensemble(
@@ -213,15 +213,15 @@ def _check_rule(rule: str) -> None:
         raise unknown("an ensemble", "rule", rule, RULES)
 
 
-def _stacked(systems: Sequence[Predictions]) -> Floats:
-    """(n, class, system)"""
-    return np.stack([normalised(one.probabilities) for one in systems], axis=2)
+def _log_p(systems: Sequence[Predictions]) -> Floats:
+    """(n, class, system) ln p"""
+    return np.stack([log_of(one.probabilities) for one in systems], axis=2)
 
 
 def _log_scores(systems: Sequence[Predictions]) -> Floats:
     """(n, class, system) ln p of mean 0 over classes: logits, which training leaves near this mean, but for a constant
     that the softmax does not see and a variance over files would."""
-    scores = np.log(_stacked(systems))
+    scores = _log_p(systems)
     return scores - scores.mean(axis=1, keepdims=True)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 from scipy.special import softmax
 
 from ..errors import DataError, within
@@ -53,19 +53,27 @@ def fit_temperature(logits_or_probabilities: Floats, target: NDArray[np.int64]) 
         return COLDEST
     if slope(1 / HOTTEST) >= 0:
         return HOTTEST
-    return float(1 / brentq(slope, 1 / HOTTEST, 1 / COLDEST))
+    return float(1 / root_scalar(slope, bracket=(1 / HOTTEST, 1 / COLDEST), xtol=1e-12).root)
 
 
 def at_temperature(probabilities: Floats, t: float) -> Floats:
     """softmax(ln p / t), (n, class), rows sum to 1: flatter for t > 1, sharper for t < 1, the order of classes kept.
 
-    Probabilities are clipped to 1e-15 and made to sum to 1 first, as for the log loss.
-
     Raises:
         SettingError: t outside 0.05..20.
     """
     within("at_temperature.t", t, COLDEST, HOTTEST)
-    return softmax(np.log(normalised(np.asarray(probabilities, dtype=np.float64))) / t, axis=1)
+    return softmax(log_of(probabilities) / t, axis=1)
+
+
+def log_of(probabilities: Floats) -> Floats:
+    """ln p, (n, class), of rows made to sum to 1 and then clipped to 1e-15; a row of zeros is taken as even.
+
+    `normalised` alone, the challenges' log loss, clips first and so makes equal what is above 1.
+    """
+    rows = np.asarray(probabilities, dtype=np.float64)
+    total = rows.sum(axis=1, keepdims=True)
+    return np.log(normalised(rows / np.where(total > 0, total, 1)))
 
 
 def _log_of_probabilities(scores: Floats) -> Floats:
@@ -77,4 +85,4 @@ def _log_of_probabilities(scores: Floats) -> Floats:
             f"{scores[row].sum():g}, not to 1. Divide probabilities by each row's sum; "
             "subtract each row's largest number from logits."
         )
-    return np.log(normalised(scores))
+    return log_of(scores)

@@ -65,11 +65,13 @@ def train_pix2pix(
     own = prepared.dataset.take(prepared.split.train)
     rows = aligned_pairs(list(own.device), list(own.segment), main, others)
     store = prepared.store(prepared.split.train, "windows")
-    segments = sorted({own.segment[row] for row, _ in rows})
+    # A clip of a second says of which ten it is: those of ten seconds are held out together.
+    segment = ["-".join(name.split("-")[:4]) for name in own.segment]
+    segments = sorted({segment[row] for row, _ in rows})
     n_held = max(1, round(HELD_OUT * len(segments))) if len(segments) > 1 else 0
     held = set(np.random.default_rng([_CHOICE, prepared.seed]).permutation(segments)[:n_held].tolist())
     training, shown = (
-        FeaturePairs(store, prepared.front_end, [pair for pair in rows if (own.segment[pair[0]] in held) == inside])
+        FeaturePairs(store, prepared.front_end, [pair for pair in rows if (segment[pair[0]] in held) == inside])
         for inside in (False, True)
     )
     facts = {"system": prepared.system.name, "data": prepared.dataset.name, "main": main, "others": list(others)}

@@ -62,7 +62,8 @@ def start_run(folder: Path, record: RunRecord, resume: bool, system_source: Path
                     "resume with the same settings or choose another --out."
                 )
         return
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+    begun = folder.is_file() or (folder.is_dir() and {path.name for path in folder.iterdir()} - {RECORD, "system.py"})
+    if begun:  # a record alone is of a run that failed before its first step
         hint = (
             "continue it with --resume, or choose another --out"
             if (folder / RECORD).is_file()
