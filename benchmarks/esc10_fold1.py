@@ -118,15 +118,15 @@ def fidelity(run: Path) -> tuple[int, float]:
     """(clips with the same class, mean absolute probability difference) of file against simulation, all clips."""
     from tinyscene.cli.run_verbs import opened
     from tinyscene.pipeline import finished_stages
-    from tinyscene.pipeline.stages import restore_int8
+    from tinyscene.pipeline.stages import restore
     from tinyscene.runtime import Classifier
     from tinyscene.train import predict
 
     prepared, _ = opened(run)
-    stage = next(stage for stage in finished_stages(prepared, run) if stage.compresses)
+    stage = next(stage for stage in finished_stages(prepared, run) if stage.precision == "int8")
     rows = np.arange(len(prepared.dataset))
     store = prepared.store(rows, "windows")
-    network = restore_int8(prepared, run, stage)
+    network = restore(prepared, run, stage)
     simulated = predict(network, prepared.front_end.finish, prepared.decide, store, rows)
     classifier = Classifier(run / FILES[0])
     exported = np.zeros_like(simulated)

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 import tinyscene.augment
 from tinyscene.audio import write_wav
+from tinyscene.augment import Pix2pix
 from tinyscene.batch import Batch
 from tinyscene.export import Deployed, slim, traced
 from tinyscene.nn.device_translator import DeviceTranslator
@@ -38,6 +39,7 @@ SEGMENTS = ("1", "2", "1", "2", "1", "2")
 N_CLASSES = 4
 
 
+@cache
 @cache
 def resource(name: str, place: str) -> str:
     """What a class that has no default for `name` is given; it lies in a folder that lasts as long as the process."""
@@ -87,9 +89,16 @@ def example(place: str) -> np.ndarray:
 
 
 def augmentation_cases() -> list[Any]:
-    """(spec, place): every augmentation of every system where it acts, then each class with its defaults."""
+    """(spec, place): every augmentation of every system where it acts, then each class with its defaults.
+
+    A pix2pix that each run trains for itself is given a generator.
+    """
     places = [field.name for field in fields(Augment)]
     used = [(spec, place) for system in SYSTEMS.values() for place in places for spec in getattr(system.augment, place)]
+    used = [
+        (spec.but(weights=resource("weights", place)), place) if spec.target is Pix2pix else (spec, place)
+        for spec, place in used
+    ]
     used += [(spec, place) for cls in augmentation_classes() for place in cls.places for spec in default(cls, place)]
     cases = {json.dumps([place, spec.plain()], default=str): (spec, place) for spec, place in used}
     return [
@@ -100,7 +109,8 @@ def augmentation_cases() -> list[Any]:
 
 def default(cls: type, place: str) -> list[Spec]:
     """The class with its defaults; one that asks for a file or folder is given one."""
-    return [Spec(cls, **{name: resource(name, place) for name in Spec(cls).missing()})]
+    asked = ["weights"] if cls is Pix2pix else Spec(cls).missing()
+    return [Spec(cls, **{name: resource(name, place) for name in asked})]
 
 
 AUGMENTATIONS = pytest.mark.parametrize(("spec", "place"), augmentation_cases())

@@ -10,7 +10,8 @@
 | target           | (batch, class)                 | soft: rows sum to 1, so mixup and teachers are no special case |
 | device, city     | batch strings                  | a, b, c, s1..s6, or '' where the data set has none       |
 | segment          | batch strings                  | the moment recorded: equal for one scene on several devices |
-| teacher          | (batch, class)                 | a teacher's logits, mixed as the targets are             |
+| teacher          | (batch, class [+ hidden])      | a teacher's logits [, last hidden layer], mixed as targets are |
+| views            | (view, batch, ...)             | crops as x was before augmentation, for a teacher to look at |
 | mask             | (batch, 1, band, frame)        | share of clean sound in each cell, 0..1: an auxiliary target |
 
 Suffixes are units (`_hz _ms _s _db`); `n_...` is a size; `n_fft`, `win_length`, `hop_length` are in samples.
@@ -39,4 +40,5 @@ class Batch:
     epoch: int = 0
     sample_rate_hz: int = 0  # of a waveform; 0: not told
     teacher: Tensor | None = None
+    views: Tensor | None = None
     mask: Tensor | None = None

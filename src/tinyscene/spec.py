@@ -81,8 +81,12 @@ def snake_case(name: str) -> str:
 
 
 def _parameters(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """What a call of `target` takes; a class that passes **keywords on takes its parent's arguments too."""
     parameters = inspect.signature(target).parameters
-    return {key: p for key, p in parameters.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+    own = {key: p for key, p in parameters.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+    if isinstance(target, type) and any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return dict(_parameters(target.__mro__[1])) | own
+    return own
 
 
 def _words(annotation: Any) -> set[str]:

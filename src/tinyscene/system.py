@@ -54,16 +54,30 @@ class Augment:
 
 @dataclass(frozen=True)
 class Inference:
-    """How the windows of a clip become one decision."""
+    """How the windows of a clip become one decision.
+
+    `augment` are augmentations of finished features for `repeats` looks at each window, whose probabilities are
+    averaged: test-time augmentation, which `tinyscene evaluate` measures beside the single look.
+    """
 
     average: str = "probabilities"
     group_weight: float = 0.0  # share of the scene-group head in the decision, 0 = scenes alone
+    hop_s: float | None = None  # seconds from window to window; None: side by side
+    augment: tuple[Spec, ...] = ()
+    repeats: int = 1
 
     def __post_init__(self) -> None:
         if self.average != "probabilities":
             raise SettingError(f"Inference.average takes 'probabilities'; '{self.average}' came.")
         if not 0.0 <= self.group_weight < 1.0:
             raise SettingError(f"Inference.group_weight takes 0 up to below 1; {self.group_weight} came.")
+        if self.hop_s is not None and not self.hop_s > 0:
+            raise SettingError(f"Inference.hop_s takes seconds above 0, or none; {self.hop_s} came.")
+        if self.repeats < 1 or (self.repeats > 1) != bool(self.augment):
+            raise SettingError(
+                "Inference takes augment with 2 repeats or more, or no augment and 1; "
+                f"{len(self.augment)} parts and {self.repeats} repeats came."
+            )
 
 
 @dataclass(frozen=True)
@@ -89,6 +103,7 @@ class System:
     recipe: tuple[Spec, ...]
     inference: Inference = Inference()
     claims: Mapping[str, Claim] = field(default_factory=dict)
+    whole: bool = False  # trains on all labelled clips, those of the test part too
     notes: tuple[str, ...] = ()  # gaps and contradictions of the report, and the choice taken
 
     def but(self, **changes: Any) -> System:

@@ -194,7 +194,7 @@ def test_a_fold_without_test_clips_lists_the_folds(tinyscene, tmp_path: Path):
         (("--set", "model.widths=1,2"), "DSMN.widths"),
         (("--set", "frontend.spectral.hop_length=0"), "LogMel.hop_length takes 1 sample or more; 0 came."),
         (("--set", "frontend.spectral.f_max=30000"), "f_max"),
-        (("--set", "recipe.fit.select=luck"), "fit.select takes 'best' or 'last'; 'luck' came."),
+        (("--set", "recipe.fit.select=luck"), "fit.select takes best, last, mean; 'luck' came."),
         (("--set", "augment.bands.mixup.alpha=0"), "Mixup.alpha takes a number above 0"),
         (("--set", "recipe.int8.epochs=0"), "int8.epochs takes 1 or more"),
         (("--set", "task.sample_rate_hz=16000"), "set both to the same rate"),

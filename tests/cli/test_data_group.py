@@ -63,8 +63,8 @@ def test_bad_rows_and_clips_stop_training_or_are_left_out_and_counted(tinyscene,
     answer = tinyscene("train", narrow, *words)
     assert answer.code == 0, answer.err
     assert "1 of them are not on disk" in answer.err
-    assert "1 bad rows were left out" in answer.err
-    assert "1 clips cannot be decoded and are left out" in answer.err
+    assert "1 bad row was left out" in answer.err
+    assert "1 clip left out, which cannot be decoded" in answer.err
     assert "68 training and 90 test clips" in answer.err
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert len(record["left_out"]) == 1

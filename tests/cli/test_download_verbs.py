@@ -43,7 +43,7 @@ def test_get_shows_the_licence_first_and_the_next_command_last(data, tmp_path):
     assert answer.stdout == f"{tmp_path / SET}\n"
     lines = answer.stderr.splitlines()
     assert lines[:3] == ["Small", "licence: free", "from: https://zenodo.org/records/1"]
-    assert lines[3] == f"{SET}.audio.1.zip: 2 files, MD5 agrees"
+    assert lines[3] == f"{SET}.audio.1.zip: 2 files, MD5 agrees; the archive was there before and stays"
     assert lines[-1] == f"next: tinyscene data check {tmp_path}"
     answer = data("check", tmp_path)
     assert answer.exit_code == 0

@@ -21,7 +21,7 @@ from tinyscene.errors import SettingError
 from tinyscene.evaluate import count_complexity
 from tinyscene.models import PhamCNN
 from tinyscene.spec import Spec
-from tinyscene.train import CosineWarmup, Decision, Fit, Job, Machine, load, loop, read_journal
+from tinyscene.train import CosineWarmup, Decision, Fit, Job, Machine, SceneAndGroupLoss, load, loop, read_journal
 
 EVEN = Spec(CosineWarmup, lr_min=0.02)
 
@@ -36,7 +36,7 @@ def stage(**settings: object) -> Prune:
         "every": 3,
         "select": "last",
         "pcgrad": False,
-        "reduction": "mean",
+        "loss": Spec(SceneAndGroupLoss, reduction="mean"),
     }
     return Prune(**(numbers | settings))
 
@@ -271,7 +271,7 @@ def test_the_best_epoch_is_one_with_all_the_zeros(tmp_path, monkeypatch):
     """Validation that is best in the first epochs, when too few weights are pruned, and never so good again."""
     scores = iter((0.9, 0.8, 0.4, 0.7, 0.5))
     measured = lambda module: {"validation_accuracy": next(scores), "validation_log_loss": 1.0}  # noqa: E731
-    monkeypatch.setattr("tinyscene.train.module.SceneModule._validate", measured)
+    monkeypatch.setattr("tinyscene.train.module.SceneModule.validated", measured)
     kept = []
     monkeypatch.setattr("tinyscene.train.keeper.save", lambda state, path: (kept.append(1), torch.save(state, path)))
     pruned = stage(epochs=5, select="best", end=0.5).run(Network(), job(validation=3), tmp_path)
@@ -291,7 +291,7 @@ def test_zeros_are_held_in_an_int8_graph_that_trains(tmp_path):
     network = stage().run(Network(), job(), tmp_path / "prune")
     graph = prepared(network, Clips().x[:2])
     pruned = {name: mask.flatten() for name, mask in zeros(fold(network)).items()}
-    fine = Fit(2, 8, Spec(torch.optim.Adam, lr=0.01), EVEN.build(), 0.0, "last", False, "mean")
+    fine = Fit(2, 8, Spec(torch.optim.Adam, lr=0.01), EVEN.build(), validation_share=0.0, select="last", pcgrad=False)
     fine.run(graph, job(), tmp_path / "int8", [KeepZeros(graph)])
     weights = dict(graph.named_parameters())
     for name, mask in pruned.items():

@@ -181,7 +181,7 @@ def test_clips_that_cannot_be_read_are_all_told_at_once(cache, small_system, cli
     told = str(caught.value)
     assert told.startswith(f"2 of 4 clips cannot be used: {tmp_path / '1.wav'} ")
     assert f"; {tmp_path / '3.wav'} " in told
-    assert told.endswith("Mend them, or train with --skip-bad.")
+    assert told.endswith("Mend them, or give --skip-bad.")
 
 
 def test_a_cache_that_cannot_be_made_names_the_way_out(small_system, clips, tmp_path, monkeypatch):

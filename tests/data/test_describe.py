@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tinyscene.audio import write_wav
+from tinyscene.cli.explore_verbs import _several
 from tinyscene.cli.explore_verbs import describe as describe_verb
 from tinyscene.cli.explore_verbs import simulate_devices as simulate_verb
 from tinyscene.data.dataset import make_dataset
@@ -153,6 +154,27 @@ def test_the_verbs_print_tables_json_and_a_picture(planted, tmp_path, capsys):
         describe_verb(planted, picture=tmp_path / "spectra.jpg")
 
 
+def test_columns_follow_the_alphabet_and_numbers_in_names_their_value(tmp_path, capsys):
+    cities = ("vienna", "barcelona", "lyon", "Oslo", "helsinki")
+    devices = ("s10", "s9", "b", "a", "s1")
+    rows = ["filename,label,city,device,fold"]
+    for i, (city, device) in enumerate(zip(cities, devices, strict=True)):
+        write_wav(tmp_path / f"{i}.wav", 0.1 * np.sin(np.arange(800) * (i + 1) / 9), RATE)
+        rows.append(f"{i}.wav,{'xy'[i % 2]},{city},{device},{(10, 9, 2, 1, 'train')[i]}")
+    (tmp_path / "meta.csv").write_text("\n".join(rows) + "\n")
+    describe_verb(tmp_path, workers=1)
+    heads = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("class x")]
+    assert [head[2] for head in heads] == ["device", "city", "fold"]
+    assert heads[0][3:-1] == ["a", "b", "s1", "s9", "s10"]
+    assert heads[1][3:-1] == ["barcelona", "helsinki", "lyon", "Oslo", "vienna"]
+    assert heads[2][3:-1] == ["train", "1", "2", "9", "10"]
+
+
+@pytest.mark.parametrize(("n", "text"), [(0, "0 clips"), (1, "1 clip"), (2_000, "2,000 clips")])
+def test_words_have_their_plural(n, text):
+    assert _several(n, "clip") == text
+
+
 def test_simulate_devices_verb(planted, tmp_path, capsys):
     spec = {
         "devices": {
@@ -170,6 +192,7 @@ def test_simulate_devices_verb(planted, tmp_path, capsys):
     answer = capsys.readouterr()
     assert answer.out.strip() == str(tmp_path / "new")
     assert "tinyscene train" in answer.err
+    assert "other folds" not in answer.err  # train and test are one
     dataset = open_dataset(tmp_path / "new")
     assert dataset.name == "new"
     assert sorted(set(dataset.device)) == ["a", "b"]

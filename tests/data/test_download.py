@@ -37,6 +37,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.files: dict[str, bytes] = {}
         self.misdeeds: dict[str, object] = {}
+        self.etags: dict[str, str] = {}
         self.asked: list[tuple[str, str | None]] = []  # (file, Range)
         self.woken = threading.Event()
 
@@ -67,24 +68,29 @@ class Handler(BaseHTTPRequestHandler):
             data = bytes(len(data))
         if misdeed == "longer":
             data += b"more"
-        start = int(re.findall(r"\d+", wanted)[0]) if wanted and misdeed != "ignores range" else 0
+        etag = self.server.etags.get(name)
+        held = self.headers.get("If-Range", etag) == etag and "ignores range" not in str(misdeed)
+        start = int(re.findall(r"\d+", wanted)[0]) if wanted and held else 0
         if misdeed == "other range":
             start = min(start, 3)
         body = data[start:]
         if start and not body:
             self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(data)}")
             self.end_headers()
             return
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        if etag:
+            self.send_header("ETag", etag)
         if misdeed == "web page":
             self.send_header("Content-Type", "text/html; charset=utf-8")
         length = {"says more": 2 * len(body), "says less": max(1, len(body) // 2)}.get(str(misdeed), len(body))
         if misdeed != "no length":
             self.send_header("Content-Length", str(length))
         self.end_headers()
-        if misdeed == "cuts":
+        if str(misdeed).startswith("cuts"):
             body = body[: max(1, len(body) // 2)]
         if misdeed == "silent":
             self.wfile.write(body[:5])
@@ -209,12 +215,62 @@ def test_archives_can_be_kept_and_those_put_there_are_used(tau, server, tmp_path
     assert {path.name for path in tmp_path.glob("*.zip")} == set(server.files)
 
 
-def test_an_archive_put_there_that_is_another_file_is_fetched_again(tau, server, tmp_path):
-    name, said = f"{SET}.audio.1.zip", []
+def test_an_archive_put_there_that_is_another_file_is_left_under_another_name(tau, server, tmp_path):
+    name = f"{SET}.audio.1.zip"
+    (tmp_path / f"{name}.wrong").write_bytes(b"an earlier one")
     (tmp_path / name).write_bytes(b"something else")
+    said = []
     get("tau2022-mobile", tmp_path, base_url=server.url, say=said.append)
-    assert any("14 bytes came" in line and "fetched again" in line for line in said)
+    assert any(f"{tmp_path / name} is not" in line and "14 bytes came" in line and ".wrong1" in line for line in said)
+    assert (tmp_path / f"{name}.wrong1").read_bytes() == b"something else"
+    assert (tmp_path / f"{name}.wrong").read_bytes() == b"an earlier one"
+    assert not (tmp_path / name).exists()  # the one that was fetched
     assert (tmp_path / SET / "audio/bus-rome-1-1-0-a.wav").is_file()
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_an_archive_put_there_is_never_deleted(server, monkeypatch, tmp_path, checked):
+    one = single(server, monkeypatch, zipped({"audio/x.wav": b"1" * 500}), checked=checked)
+    (tmp_path / one.file).write_bytes(server.files[one.file])
+    said = []
+    get("tau2022-mobile", tmp_path, base_url=server.url, say=said.append)
+    assert "stays" in said[0]
+    assert (tmp_path / one.file).read_bytes() == server.files[one.file]
+    assert server.asked == []
+
+
+def test_a_damaged_archive_put_there_that_nothing_checks_is_left_under_another_name(server, monkeypatch, tmp_path):
+    one = single(server, monkeypatch, zipped({"audio/x.wav": b"1" * 500}), checked=False)
+    (tmp_path / one.file).write_bytes(server.files[one.file][:-30])
+    with pytest.raises(DataError, match=r"damaged .* it lies at .*\.wrong now"):
+        get("tau2022-mobile", tmp_path, base_url=server.url)
+    assert tree(tmp_path) == {f"{one.file}.wrong": server.files[one.file][:-30]}
+    get("tau2022-mobile", tmp_path, base_url=server.url)
+    assert (tmp_path / SET / "audio/x.wav").is_file()
+
+
+def test_an_archive_of_an_earlier_call_that_was_not_unpacked_is_deleted_afterwards(server, monkeypatch, tmp_path):
+    one = single(server, monkeypatch, zipped({"audio/x.wav": b"1"}))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(download, "unpack", full)
+        with pytest.raises(OutputError):
+            get("tau2022-mobile", tmp_path, base_url=server.url)
+    assert (tmp_path / one.file).is_file()
+    get("tau2022-mobile", tmp_path, base_url=server.url)
+    assert set(tree(tmp_path)) == {f"{SET}/audio/x.wav"}
+    assert len(server.asked) == 1
+
+
+def test_a_kept_archive_is_the_users(server, monkeypatch, tmp_path):
+    one = single(server, monkeypatch, zipped({"audio/x.wav": b"1"}))
+    get("tau2022-mobile", tmp_path, base_url=server.url, keep_archives=True)
+    (tmp_path / SET / "audio/x.wav").unlink()
+    get("tau2022-mobile", tmp_path, base_url=server.url)
+    assert set(tree(tmp_path)) == {f"{SET}/audio/x.wav", one.file}
 
 
 def test_files_that_have_gone_or_were_cut_bring_their_package_back(tau, server, tmp_path):
@@ -228,6 +284,15 @@ def test_files_that_have_gone_or_were_cut_bring_their_package_back(tau, server, 
         get("tau2022-mobile", tmp_path, base_url=server.url)
         assert [name for name, _ in server.asked] == [f"{SET}.audio.2.zip"]
         assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"files": ["a"]}', '{"files": {"a": null}}', '{"files": {"a": "b"}}'])
+def test_a_marker_that_was_spoilt_is_none(tau, server, tmp_path, text):
+    folder = get("tau2022-mobile", tmp_path, base_url=server.url)
+    (folder / download.MARKERS / f"{SET}.audio.2.zip.json").write_text(text)
+    assert [one.state for one in check(tmp_path)[0].packages] == ["unpacked", "unpacked", "unpacked", "missing"]
+    get("tau2022-mobile", tmp_path, base_url=server.url)
+    assert check(tmp_path)[0].whole
 
 
 # ---- a bad line ----
@@ -343,7 +408,7 @@ def test_a_wait_that_the_server_asks_for_is_kept_and_bounded(monkeypatch, tmp_pa
     def busy(*_: object) -> bool:
         raise fetch._Again("busy", next(seconds))
 
-    monkeypatch.setattr(fetch, "_transfer", busy)
+    monkeypatch.setattr(fetch._Transfer, "tried", busy)
     with pytest.raises(fetch.Stopped):
         fetch.fetch("https://nowhere.invalid/x", tmp_path / "x", 3, True, Waits())
     assert asked == [7.0, 60.0]
@@ -353,8 +418,10 @@ def test_no_server_at_all_is_an_error(server, monkeypatch, tmp_path):
     single(server, monkeypatch, zipped({"audio/x.wav": b"1"}))
     with pytest.raises(DataError, match="no connection"):
         get("tau2022-mobile", tmp_path, base_url="http://127.0.0.1:9")
-    with pytest.raises(DataError, match="cannot be fetched"):
-        get("tau2022-mobile", tmp_path, base_url="nowhere")
+    for mirror in ("nowhere", "", "file:///tmp", "https://", "http://no where"):
+        with pytest.raises(SettingError, match="--mirror takes the URL of a folder"):
+            get("tau2022-mobile", tmp_path / "new", base_url=mirror)
+    assert not (tmp_path / "new").exists()
 
 
 def test_one_package_that_fails_does_not_keep_the_others_back(tau, server, tmp_path):
@@ -374,7 +441,53 @@ def test_without_a_checksum_nothing_is_put_together_from_two_versions(server, mo
     said = []
     get("tau2022-mobile", tmp_path, base_url=server.url, say=said.append)
     assert server.asked == [(one.file, None), (one.file, None)]
-    assert "not checked" in said[0]
+    assert "starts anew" in said[0]
+    assert "not checked" in said[1]
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_without_a_checksum_a_server_that_names_its_version_is_gone_on_from(server, monkeypatch, tmp_path, changed):
+    one = single(server, monkeypatch, zipped({"audio/x.wav": os.urandom(1000)}), checked=False)
+    half = len(server.files[one.file]) // 2
+    server.etags[one.file] = '"first"'
+    server.misdeeds[one.file] = lambda n: "cuts" if n == 1 else 503
+    with pytest.raises(DataError, match=r"What came is kept\. The same command tries again"):
+        get("tau2022-mobile", tmp_path, base_url=server.url)
+    server.misdeeds.clear()
+    server.asked.clear()
+    if changed:
+        server.etags[one.file], server.files[one.file] = '"second"', zipped({"audio/x.wav": os.urandom(1000)})
+    said, steps = [], []
+    get("tau2022-mobile", tmp_path, base_url=server.url, say=said.append, progress=lambda *n: steps.append(n))
+    assert server.asked == [(one.file, f"bytes={half}-")]
+    assert any("starts anew" in line for line in said) == changed
+    expected = zipfile.ZipFile(io.BytesIO(server.files[one.file])).read("audio/x.wav")
+    assert tree(tmp_path) == {f"{SET}/audio/x.wav": expected}
+    assert steps[-1] == (len(server.files[one.file]),) * 2
+
+
+@pytest.mark.parametrize(("etag", "misdeed"), [(None, "cuts"), ('W/"weak"', "cuts"), ('"x"', "cuts, ignores range")])
+def test_what_cannot_be_gone_on_from_is_said(server, monkeypatch, tmp_path, etag, misdeed):
+    one = single(server, monkeypatch, zipped({"audio/x.wav": os.urandom(1000)}), checked=False)
+    if etag:
+        server.etags[one.file] = etag
+    server.misdeeds[one.file] = misdeed
+    with pytest.raises(DataError, match=r"The server cannot go on where it stopped: the next try starts anew"):
+        get("tau2022-mobile", tmp_path, base_url=server.url)
+    server.misdeeds[one.file] = "ignores range"
+    said = []
+    get("tau2022-mobile", tmp_path, base_url=server.url, say=said.append)
+    assert "starts anew" in said[0]
+
+
+def test_a_part_that_is_whole_is_not_fetched_again(server, monkeypatch, tmp_path):
+    one = single(server, monkeypatch, zipped({"audio/x.wav": b"1" * 500}), checked=False)
+    server.etags[one.file] = '"first"'
+    (tmp_path / f"{one.file}.part").write_bytes(server.files[one.file])
+    (tmp_path / f"{one.file}.part.version").write_text('"first"')
+    get("tau2022-mobile", tmp_path, base_url=server.url)
+    assert len(server.asked) == 1
+    assert tree(tmp_path) == {f"{SET}/audio/x.wav": b"1" * 500}
 
 
 def test_without_a_checksum_a_damaged_archive_is_not_kept(server, monkeypatch, tmp_path):
@@ -398,6 +511,7 @@ def test_lists_without_a_checksum_are_counted(server, monkeypatch, tmp_path):
     server.files[one.file] += b"b.wav\tbus"
     folder = get("dcase2024-splits", tmp_path, base_url=server.url)
     assert (folder / "split5.csv").read_bytes() == server.files[one.file]
+    assert [report.known.name for report in check(tmp_path)] == ["dcase2024-splits"]
     assert check(tmp_path)[0].whole
 
 
@@ -424,6 +538,8 @@ def test_sets_that_nobody_knows_where_to_get_say_so(tmp_path):
         get("tau2024-mobile-evaluation", tmp_path)
     with pytest.raises(SettingError, match="workers"):
         get("esc50", tmp_path, workers=0)
+    with pytest.raises(SettingError, match=r"--only takes doc, meta, audio, .* nothing came"):
+        get("tau2023-mobile-evaluation", tmp_path, only=[])  # before the record is asked
 
 
 # ---- hostile archives ----
@@ -528,7 +644,7 @@ def test_a_stop_while_unpacking_leaves_no_half_file_and_no_marker(server, monkey
     real = shutil.copyfileobj
 
     def killed(source, file, piece):
-        if "y.wav" in file.name:
+        if source.name.endswith("y.wav"):
             file.write(b"2" * 500)
             raise KeyboardInterrupt
         real(source, file, piece)
@@ -536,7 +652,8 @@ def test_a_stop_while_unpacking_leaves_no_half_file_and_no_marker(server, monkey
     monkeypatch.setattr(part.shutil, "copyfileobj", killed)
     with pytest.raises(KeyboardInterrupt):
         get("tau2022-mobile", tmp_path, base_url=server.url)
-    assert {path.name for path in (tmp_path / SET).rglob("*") if path.is_file()} == {"x.wav"}
+    assert set(tree(tmp_path / SET)) == {"audio/x.wav"}
+    assert check(tmp_path)[0].packages[0].state == "archive"
     monkeypatch.undo()
 
 

@@ -100,6 +100,8 @@ def test_parts_are_chosen_by_kind():
     assert known.only(None) is known
     with pytest.raises(SettingError, match="'lists'; it takes doc, meta, audio"):
         known.only(["lists"])
+    with pytest.raises(SettingError, match=r"--only takes doc, meta, audio, .* nothing came"):
+        known.only([])
     with pytest.raises(DataError, match="esc50 has no part meta; its parts are audio"):
         find_set("esc50").only(["meta"])
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections import namedtuple
 from math import gcd
 from pathlib import Path
 
@@ -17,11 +19,13 @@ import soundfile
 from scipy.signal import resample_poly
 
 from tinyscene.audio import write_wav
+from tinyscene.data.check import check
 from tinyscene.data.open import open_dataset
 from tinyscene.data.simulate_devices import simulate_devices
+from tinyscene.data.simulated_clips import unfinished
 from tinyscene.data.simulated_device import BLOCK, compressed, convolved, prepared_response
 from tinyscene.data.split import fold_split
-from tinyscene.errors import DataError, OutputError, SettingError
+from tinyscene.errors import DataError, OutputError, SettingError, TinysceneError
 
 RATE = 8_000
 COMPRESSOR = {"threshold_db": -20, "ratio": 4.0}
@@ -139,7 +143,7 @@ def test_nothing_is_louder_than_minus_one_dbfs():
 def test_a_set_in_tau_layout_with_its_folds(source, tmp_path):
     told = []
     to = simulate_devices(source, spec_of(source), tmp_path / "new", 16, 1, lambda *state: told.append(state))
-    assert told[0] == (0, 48)
+    assert told[11:13] == [(12, 12), (0, 48)]
     assert told[-1] == (48, 48)
     dataset = open_dataset(to)
     assert len(dataset) == 48
@@ -261,6 +265,8 @@ def test_a_folder_that_is_not_ours_is_left_alone(source, tmp_path):
     (to / "letter.txt").write_text("mine")
     with pytest.raises(OutputError, match="is not empty"):
         simulate_devices(source, spec_of(source), to, workers=1)
+    with pytest.raises(OutputError, match=r"letter\.txt is a file"):
+        simulate_devices(source, spec_of(source), to / "letter.txt", workers=1)
     (to / "letter.txt").unlink()
     simulate_devices(source, spec_of(source), to, workers=1)
     before = contents(to)
@@ -269,15 +275,134 @@ def test_a_folder_that_is_not_ours_is_left_alone(source, tmp_path):
     assert contents(to) == before
 
 
-def test_clips_that_cannot_be_decoded_are_listed_and_the_rest_is_kept(source, tmp_path):
-    clip = source / "audio/001 - Car horn/02-x.wav"
-    whole = clip.read_bytes()
-    clip.write_bytes(os.urandom(len(whole)))
-    with pytest.raises(DataError, match="1 of 12 clips of my-set cannot be used"):
+def spoil(source: Path, *numbers: int) -> list[Path]:
+    clips = [next(source.glob(f"audio/*/{i:02d}-x.wav")) for i in numbers]
+    for clip in clips:
+        clip.write_bytes(b"no sound")
+    return clips
+
+
+def test_clips_that_cannot_be_decoded_are_all_told_before_anything_is_made(source, tmp_path):
+    bad = spoil(source, 2, 7)
+    with pytest.raises(
+        DataError, match=r"2 of 12 clips of my-set cannot be decoded, nothing was made: .*--skip-bad"
+    ) as caught:
         simulate_devices(source, spec_of(source), tmp_path / "new", workers=1)
-    assert len(list((tmp_path / "new" / "audio").iterdir())) == 44
+    assert all(str(clip) in str(caught.value) for clip in bad)
+    assert not (tmp_path / "new").exists()
+    said = []
+    spoil(source, *range(11))
+    with pytest.raises(DataError, match="11 of 12"):
+        simulate_devices(source, spec_of(source), tmp_path / "new", workers=1, say=said.append)
+    assert said == []  # the error has room for all of them
+    spoil(source, *range(12))
+    with pytest.raises(DataError, match=r"12 of 12 clips .* Mend them\."):
+        simulate_devices(source, spec_of(source), tmp_path / "new", workers=1, skip_bad=True)
+
+
+def test_clips_that_cannot_be_decoded_are_left_out_and_stay_so(source, tmp_path):
+    """The set is the one that a list without those clips gives, a run that goes on with it leaves the same ones out."""
+    clips = spoil(source, 2, 7)
+    said = []
+    to = simulate_devices(source, spec_of(source), tmp_path / "new", workers=1, skip_bad=True, say=said.append)
+    names = [str(clip.relative_to(source)) for clip in clips]
+    assert any("2 clips left out" in line and all(name in line for name in names) for line in said)
+    rows = (source / "meta.csv").read_text().splitlines()
+    (source / "meta.csv").write_text("\n".join(row for row in rows if not row.startswith(tuple(names))) + "\n")
+    for clip in clips:
+        clip.unlink()
+    other = simulate_devices(source, spec_of(source), tmp_path / "other", workers=1)
+    assert {k: v for k, v in contents(other).items() if k != "simulated.json"} == {
+        k: v for k, v in contents(to).items() if k != "simulated.json"
+    }
+    assert json.loads((to / "simulated.json").read_text())["left_out"] == names
+
+
+def test_a_set_with_clips_left_out_goes_on_without_them_though_they_are_mended(source, tmp_path):
+    clip = next(source.glob("audio/*/02-x.wav"))
+    whole = clip.read_bytes()
+    spoil(source, 2)
+    to = simulate_devices(source, spec_of(source), tmp_path / "new", workers=1, skip_bad=True)
+    before = contents(to)
     clip.write_bytes(whole)
-    assert len(open_dataset(simulate_devices(source, spec_of(source), tmp_path / "new", workers=1))) == 48
+    (to / "meta.csv").unlink()
+    next(to.glob("audio/*-a.wav")).unlink()
+    with pytest.raises(OutputError, match=r"with other clips.*made with --skip-bad"):
+        simulate_devices(source, spec_of(source), to, workers=1)
+    simulate_devices(source, spec_of(source), to, workers=1, skip_bad=True)
+    assert contents(to) == before
+
+
+def test_a_set_that_is_not_finished_says_how_to_go_on(source, tmp_path):
+    to = tmp_path / "new set"
+
+    def stop(done: int, total: int) -> None:
+        if total == 48 and done >= 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        simulate_devices(source, spec_of(source), to, 16, 1, stop)
+    told = unfinished(to)
+    assert "not finished" in told
+    command = shlex.split(told.partition("go on with: ")[2])
+    assert command[:3] == ["tinyscene", "data", "simulate-devices"]
+    with pytest.raises(DataError, match="not finished; go on with: tinyscene data simulate-devices"):
+        check(to)
+    said = []
+    options = dict(zip(command[4::2], command[5::2], strict=True))
+    assert set(options) == {"--devices", "--to", "--bits"}
+    simulate_devices(
+        Path(command[3]), Path(options["--devices"]), Path(options["--to"]), int(options["--bits"]), 1, say=said.append
+    )
+    assert said == [f"{to} was begun before: 8 of its 48 clips are there, the others are made now"]
+    assert unfinished(to) == ""
+    assert not (to / "unfinished.txt").exists()
+    (report,) = check(to)
+    assert report.whole
+    assert report.n_listed == report.n_audio == 48
+    next(to.glob("audio/*.wav")).unlink()
+    (report,) = check(to)
+    assert not report.whole
+    assert len(report.absent) == 1
+
+
+def test_what_no_list_of_the_new_set_can_hold_is_said(source, tmp_path):
+    """Folds train, test and validation; and a row of no fold."""
+    text = (source / "meta.csv").read_text().replace(",2,", ",test,").replace(",1,", ",train,")
+    rows = text.splitlines()
+    rows[2], rows[3] = rows[2].replace(",train,", ",validation,"), rows[3].replace(",train,", ",,")
+    (source / "meta.csv").write_text("\n".join(rows) + "\n")
+    said = []
+    to = simulate_devices(source, spec_of(source), tmp_path / "new", workers=1, say=said.append)
+    assert len(said) == 1
+    assert "1 clip of no fold and 1 clip of the fold 'validation' of the source are not made" in said[0]
+    assert len((to / "source.csv").read_text().splitlines()) == 11
+    assert check(to)[0].whole
+
+
+def test_room_is_looked_for_before_anything_is_made_and_what_is_there_counts(source, tmp_path, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    whole = simulate_devices(source, spec_of(source), tmp_path / "whole", workers=1)
+    truth = sum(path.stat().st_size for path in whole.glob("audio/*.wav"))
+    to = tmp_path / "new"
+    for free in (0, truth, truth + 48 * 4000):
+        monkeypatch.setattr(shutil, "disk_usage", lambda path, free=free: usage(0, 0, free))
+        with pytest.raises(OutputError, match=rf"the clips need [\d,]+ bytes and .* has {free:,} free"):
+            simulate_devices(source, spec_of(source), to, workers=1)
+        assert not to.exists()
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(0, 0, truth + 48 * 4096))
+    simulate_devices(source, spec_of(source), to, workers=1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(0, 0, 0))
+    simulate_devices(source, spec_of(source), to, workers=1)  # nothing is to be made
+
+
+@pytest.mark.parametrize(("spoilt", "words"), [(b"no sound", "b.wav"), (None, "is silent")])
+def test_a_response_that_cannot_be_used_is_told_before_anything_is_made(source, tmp_path, spoilt, words):
+    path = source.parent / "spec" / "ir" / "b.wav"
+    path.write_bytes(spoilt) if spoilt else write_wav(path, np.zeros(100), RATE)
+    with pytest.raises(TinysceneError, match=words):
+        simulate_devices(source, spec_of(source), tmp_path / "new", workers=1)
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_set_of_several_devices_is_refused(source, tmp_path):

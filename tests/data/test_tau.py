@@ -11,7 +11,8 @@ import pytest
 from tinyscene.data import fold_split, make_dataset, open_dataset
 from tinyscene.data.bad_rows import BadRows
 from tinyscene.data.tables import read_table
-from tinyscene.data.tau import ClipName, in_three_classes, is_tau, open_tau, parse_name
+from tinyscene.data.tau import in_three_classes, is_tau, open_tau
+from tinyscene.data.tau_names import ClipName, parse_name
 from tinyscene.errors import DataError
 
 DATA = os.environ.get("TINYSCENE_DATA")

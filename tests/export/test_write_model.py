@@ -113,9 +113,9 @@ def once_traced(monkeypatch):
     monkeypatch.setattr(model_file, "traced", lambda *_: onnx.load_from_string(tiny_graph()))
 
 
-def perturbed(model: onnx.ModelProto) -> onnx.ModelProto:
+def perturbed(model: onnx.ModelProto, half: bool = False) -> onnx.ModelProto:
     """Slim, with one weight of the last layer other than trained."""
-    slimmed = unchanged(model)
+    slimmed = unchanged(model, half)
     (last,) = [node for node in slimmed.graph.node if node.op_type == "Gemm"][-1:]
     (item,) = [item for item in slimmed.graph.initializer if item.name == last.input[2]]
     table = numpy_helper.to_array(item).copy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ COUNTS = {
     "macs": 29_419_156,
     "macs_per_s": 29_419_156,
 }
+# Of an int8 network: a byte a weight, four a bias
+INT8 = COUNTS | {"bytes": 62_000, "bytes_nonzero": 61_900, "bytes_nonzero_2020": 61_900}
 DESCRIPTION = {key: "words" for edition in EDITIONS.values() for key in (*edition.description, "input_channels")}
 
 
@@ -47,6 +50,19 @@ def author() -> dict[str, Any]:
         },
         "system": {"source_code": None, "inference_code": "https://example.org/code"},
     }
+
+
+@cache
+def weights_of(n: int, half: bool = True, **networks: int) -> bytes:
+    """A checkpoint with a general network of n parameters, others of so many, and batch norm's statistics."""
+    import torch
+
+    from tinyscene.submission.inference_2025 import container_weights
+
+    def network(n: int) -> dict[str, torch.Tensor]:
+        return {"conv.weight": torch.ones(n - 10), "norm.bias": torch.ones(10), "norm.running_mean": torch.ones(10)}
+
+    return container_weights({name: network(n) for name, n in {"general": n, **networks}.items()}, half)
 
 
 def figures_of(classes: tuple[str, ...]) -> dict[str, Any]:
@@ -73,7 +89,8 @@ def made() -> Callable[..., dict[str, Any]]:
     def make(year: str, author: dict[str, Any], **changes: Any) -> dict[str, Any]:
         edition = EDITIONS[year]
         results = dict.fromkeys(edition.results or ("",), figures_of(edition.classes))
-        given = {"description": DESCRIPTION, "complexity": COUNTS, "results": results} | changes
+        counts = INT8 if year == "2022" else COUNTS
+        given = {"description": DESCRIPTION, "complexity": counts, "results": results} | changes
         return build_meta(edition, f"Smith_TAU_{edition.task}_1", author, **given)
 
     return make
@@ -81,14 +98,14 @@ def made() -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture
 def predicted(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a predictions CSV of ours: predicted(classes, n, shuffled=False)."""
+    """Writes a predictions CSV of ours: predicted(classes, n, shuffled=False, seed=1)."""
 
-    def write(classes: tuple[str, ...], n: int, shuffled: bool = False) -> Path:
-        probabilities = np.random.default_rng(1).dirichlet(np.ones(len(classes)), n)
+    def write(classes: tuple[str, ...], n: int, shuffled: bool = False, seed: int = 1) -> Path:
+        probabilities = np.random.default_rng(seed).dirichlet(np.ones(len(classes)), n)
         files = [f"audio/{i}.wav" for i in range(n)]
         if shuffled:
             classes = classes[::-1]
-        path = tmp_path / f"predictions-{n}-{shuffled}.csv"
+        path = tmp_path / f"predictions-{n}-{shuffled}-{seed}.csv"
         Predictions(classes, probabilities, np.full(n, -1), files=files).write_csv(path)
         return path
 
@@ -103,15 +120,17 @@ def entry(author: dict[str, Any], predicted: Callable[..., Path]) -> Callable[..
         label = f"Smith_TAU_{edition.task}_{number}"
         figures = figures_of(edition.classes)
         results = dict.fromkeys(edition.results or ("",), figures)
-        meta = build_meta(edition, label, author, DESCRIPTION, COUNTS, results)
-        predictions = predicted(edition.classes, edition.rows)
+        counts = INT8 if edition.year == "2022" else COUNTS
+        meta = build_meta(edition, label, author, DESCRIPTION | {"num_models_at_inference": 1}, counts, results)
+        outputs = enumerate(split for split, _ in edition.outputs)
+        predictions = {split: predicted(edition.classes, edition.rows, seed=i) for i, split in outputs}
         more = {}
         if edition.extras:
             more = {
                 "complexity": device_complexity(dict.fromkeys(DEVICES_2025, (29_419_156, 122_296))),
                 "test_accuracy": measured_accuracy(figures),
-                "inference": Inference2025(label, "any", edition.classes, b"weights"),
+                "inference": Inference2025(label, "any", edition.classes, weights_of(61_148)),
             }
-        return SystemEntry(label, meta, {split: predictions for split, _ in edition.outputs}, **more)
+        return SystemEntry(label, meta, predictions, **more)
 
     return make

@@ -39,7 +39,7 @@ def test_complexity_is_in_the_year_s_units(author, made):
     assert made("2022", author)["system"]["complexity"] == {
         "total_parameters": 61_148,
         "total_parameters_non_zero": 61_000,
-        "memory_use": 122_296,
+        "memory_use": 62_000,
         "macs": 29_419_156,
     }
     assert limit_counts(made("2024", author), EDITIONS["2024"]) == {
@@ -108,19 +108,19 @@ def set_at(meta, path, value):
         ("2020a", "submission", KeyError, "submission: a block is needed"),
         ("2020a", "system", None, "system: a block is needed"),
         ("2020a", "results", [], "results: a block is needed, list came"),
-        ("2020a", "submission.label", "Jones_TAU_task1a_1", "submission.label is Jones"),
+        ("2020a", "submission.label", "Jones_TAU_task1a_1", "submission.label is 'Jones_TAU_task1a_1'; the"),
         ("2020a", "submission.abbreviation", "elevenchars", "at most 10 letters"),
         ("2020a", "submission.authors", [], "a list of one author"),
         ("2020a", "submission.authors.0.corresponding", False, "exactly one has 'corresponding: true'; 0 have"),
         ("2020a", "submission.authors.1.corresponding", True, "exactly one has 'corresponding: true'; 2 have"),
         ("2020a", "submission.authors.1.email", KeyError, "author 2: email missing"),
         ("2020a", "system.description.embeddings", KeyError, "system.description: embeddings missing"),
-        ("2020a", "system.complexity.total_parameters", "many", "a whole number is needed, 'many' came"),
-        ("2020a", "system.complexity.total_parameters", 1.5, "a whole number is needed, 1.5 came"),
-        ("2020a", "system.complexity.total_parameters", None, "a whole number is needed, None came"),
+        ("2020a", "system.complexity.total_parameters", "many", "a whole number above 0 is needed, 'many' came"),
+        ("2020a", "system.complexity.total_parameters", 1.5, "a whole number above 0 is needed, 1.5 came"),
+        ("2020a", "system.complexity.total_parameters", None, "a whole number above 0 is needed, None came"),
         ("2020a", "system.external_datasets", None, "a list is needed"),
         ("2021a", "system.external_datasets", [{"name": "x"}], "set 1: url, total_audio_length missing"),
-        ("2020b", "system.complexity.model_size", "9 KB", "a number of KB is needed"),
+        ("2020b", "system.complexity.model_size", "9 KB", "a number of KB above 0 is needed"),
         ("2020b", "system.description.complexity_management", KeyError, "complexity_management missing"),
         ("2022", "system.description.pipeline", KeyError, "pipeline missing"),
         ("2022", "system.complexity.macs", KeyError, "system.complexity: macs missing"),
@@ -136,6 +136,23 @@ def set_at(meta, path, value):
         ("2024", "results.development_dataset.split_25.overall.accuracy", True, "a number is needed, True came"),
         ("2024", "system.description.split_adaptations", KeyError, "split_adaptations missing"),
         ("2025", "system.inference_code", None, "inference_code: the address"),
+        ("2020a", "submission.abbreviation", ["x"], "submission.abbreviation: words are needed"),
+        ("2020a", "system.complexity.total_parameters", float("nan"), "a whole number above 0 is needed, nan came"),
+        ("2020a", "system.complexity.total_parameters", 10**400, "a whole number above 0 is needed, 1000"),
+        # ours
+        ("2023", "system.complexity.macs", 0, "a whole number above 0 is needed, 0 came"),
+        ("2022", "system.complexity.total_parameters_non_zero", 61_149, "61,149 of 61,148 parameters cannot be non-z"),
+        ("2022", "system.complexity.memory_use", 4 * 61_148, "244,592 bytes for 61,148 parameters are a float network"),
+        ("2022", "system.complexity.memory_use", 2 * 61_148, "2022 takes int8 ones only. Make one: tinyscene compress"),
+        (
+            "2022",
+            "results.development_dataset.overall.accuracy",
+            0.75,
+            "overall: accuracy is given as a fraction (0.75",
+        ),
+        ("2022", "results.development_dataset.overall.accuracy", 100.01, "overall.accuracy: per cent, 0 to 100"),
+        ("2024", "results.development_dataset.split_5.device_wise.s6.accuracy", -1, "s6.accuracy: per cent, 0 to 100"),
+        ("2022", "results.development_dataset.overall.logloss", -0.1, "overall.logloss: 0 or more is needed, -0.1"),
         ("2025", "system.description.model_weight_sharing", KeyError, "model_weight_sharing missing"),
         ("2025", "results.development_dataset.general", KeyError, "general missing"),
     ],
@@ -155,12 +172,43 @@ def test_what_the_validators_refuse(year, path, value, told, author, made):
         ("2022", "results.development_dataset.device_wise", None),
         ("2024", "results.development_dataset.split_5.overall.logloss", None),
         ("2022", "system.description.embeddings", None),
+        ("2022", "system.complexity.memory_use", 2 * 61_148 - 1),
+        ("2023", "system.complexity.memory_use", 4 * 61_148),  # any number type
+        ("2022", "results.development_dataset.class_wise.bus.accuracy", 0.9),  # per cent: hardly ever found
+        ("2022", "results.development_dataset.overall.accuracy", 100),
     ],
 )
 def test_what_the_validators_let_pass(year, path, value, author, made):
     meta = copy.deepcopy(made(year, author))
     set_at(meta, path, value)
     assert check_meta(meta, EDITIONS[year], f"Smith_TAU_{EDITIONS[year].task}_1") == []
+
+
+def test_fractions_are_told_of_each_part(author, made):
+    meta = made("2022", author)
+    for row in meta["results"]["development_dataset"]["class_wise"].values():
+        row["accuracy"] /= 100
+    (problem,) = check_meta(meta, EDITIONS["2022"], "Smith_TAU_task1_1")
+    assert problem.startswith("results.development_dataset.class_wise: accuracy is given as a fraction")
+
+
+def test_values_that_hold_ever_more_are_shown_short(author, made):
+    meta = made("2022", author)
+    bomb: list = ["x"]
+    for _ in range(60):  # written out, 10^60 letters
+        bomb = [bomb] * 10
+    meta["submission"] |= {"label": bomb, "name": bomb}
+    meta["system"]["complexity"]["macs"] = bomb
+    problems = check_meta(meta, EDITIONS["2022"], "Smith_TAU_task1_1")
+    assert len(problems) == 3
+    assert max(map(len, problems)) < 1_000
+
+
+def test_notes_are_comments_at_the_head(author, made):
+    meta = made("2023", author)
+    text = meta_text(meta, EDITIONS["2023"], ["one", "two"])
+    assert text.startswith("# one\n# two\n# energy_consumption is null")
+    assert yaml.safe_load(text) == meta
 
 
 def test_many_problems_are_counted(author, made):
@@ -180,6 +228,7 @@ def test_many_problems_are_counted(author, made):
         ("- 1", "must hold blocks"),
         ("", "must hold blocks"),
         ("a: !!python/object/apply:os.system [ls]", "is no YAML"),
+        ("\x07", "is no YAML: [^\n]*$"),
     ],
 )
 def test_author_files_that_cannot_be_used(tmp_path, text, told):

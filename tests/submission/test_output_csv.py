@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 import tracemalloc
 from itertools import islice
@@ -11,6 +12,7 @@ import pytest
 
 from tinyscene.errors import DataError, OutputError
 from tinyscene.submission import EDITIONS, check_output, read_rows, write_output
+from tinyscene.submission.output_csv import bounded_lines
 
 CLASSES = ("indoor", "outdoor", "transportation")
 GOOD = [
@@ -25,6 +27,7 @@ def test_what_the_validators_accept():
     assert check_output(GOOD, CLASSES, 3) == []
     assert check_output(GOOD, CLASSES) == []
     assert check_output([line.replace("\n", "\r\n") for line in GOOD], CLASSES, 3) == []
+    assert check_output([*GOOD[:-1], GOOD[-1].rstrip()], CLASSES, 3) == []  # no line feed at the end
 
 
 @pytest.mark.parametrize(
@@ -33,6 +36,11 @@ def test_what_the_validators_accept():
         (1, "filename\tscene_label\tindoor\toutdoor", "line 1: the columns must be"),
         (1, "filename\tscene_label\toutdoor\tindoor\ttransportation", "line 1: the columns must be"),
         (1, "", "line 1: the columns must be"),
+        (
+            1,
+            GOOD[0].replace("\t", ",").strip(),
+            "line 1: the columns must be filename scene_label indoor outdoor transp",
+        ),
         (2, "0.wav\tindoor\t0.5\t0.5", "line 2: 5 columns are needed, 4 came"),
         (2, "", "line 2: 5 columns are needed, 0 came"),
         (2, "0.wav\tindoor\t0.5\t0.25\t0.25\t0", "line 2: 5 columns are needed, 6 came"),
@@ -58,6 +66,34 @@ def test_each_mistake_is_told_with_its_line(line, row, told):
     lines = [*GOOD[: line - 1], row + "\n", *GOOD[line:]]
     (problem, *_) = check_output(lines, CLASSES, 3)
     assert problem.startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("line", "row", "told"),
+    [
+        (1, "\ufeff" + GOOD[0].strip(), "byte order mark (BOM) stands before it: save the file as UTF-8 without one"),
+        (1, GOOD[0].strip().replace("indoor", '"indoor"'), 'a quote (") stands in it'),
+        (2, '"0.wav\tindoor\t0.5\t0.25\t0.25', 'line 2: a quote (") stands in it; output files have none: "0.wav'),
+        (3, '2.wav\toutdoor\t0\t1\t0"', 'line 3: a quote (") stands in it'),
+        (2, "\udcffaudio/0.wav\tindoor\t0.5\t0.25\t0.25", "line 2: the byte 0xff is no UTF-8; save the file as UTF-8"),
+    ],
+)
+def test_letters_that_do_not_belong(line, row, told):
+    lines = [*GOOD[: line - 1], row + "\n", *GOOD[line:]]
+    (problem, *more) = check_output(lines, CLASSES, 3)
+    assert told in problem
+    assert more == []  # the rows behind it are read as they are
+
+
+def test_a_line_without_end_comes_in_pieces():
+    stream = io.StringIO("".join(GOOD) + "x" * 100_000)
+    longest = 0
+    for line in bounded_lines(stream):
+        longest = max(longest, len(line))
+    assert longest == 10_000
+    stream.seek(0)
+    problems = check_output(bounded_lines(stream), CLASSES, 3)
+    assert problems[0] == "line 5: 5 columns are needed, 1 came"
 
 
 def test_counts():
@@ -118,6 +154,26 @@ def test_predictions_that_cannot_be_read(tmp_path: Path, predicted):
     path.write_text(path.read_text() + "9.wav,,\n")
     with pytest.raises(DataError, match="line 5: 9 columns are needed, 3 came"):
         list(read_rows(path, CLASSES))
+
+
+@pytest.mark.parametrize("line", [1, 2, 4])
+def test_a_stray_quote_in_predictions(tmp_path: Path, predicted, line):
+    path = predicted(CLASSES, 3)
+    lines = path.read_text().splitlines()
+    lines[line - 1] = '"' + lines[line - 1]
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(DataError, match=rf'line {line}: no row of a CSV .*stray quote \("\)'):
+        list(read_rows(path, CLASSES))
+    lines[line - 1] = "x" * 200_000  # more than csv takes of a field
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(DataError, match=rf"{path.name}.*"):
+        list(read_rows(path, CLASSES))
+
+
+def test_a_byte_order_mark_in_predictions_does_no_harm(tmp_path: Path, predicted):
+    path = predicted(CLASSES, 3)
+    path.write_text("\ufeff" + path.read_text())
+    assert len(list(read_rows(path, CLASSES))) == 3
 
 
 def test_118800_rows_stream(tmp_path: Path):

@@ -65,7 +65,7 @@ def test_restarts_of_report_000_are_where_it_prints_them_and_torchs():
     weight = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([weight], lr=0.1)
     reference = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, T_0=10, T_mult=2, eta_min=1e-5)
-    schedule = CosineRestarts(first=10, factor=2, lr_min=1e-5)
+    schedule = CosineRestarts(first_epochs=10, factor=2, lr_min=1e-5)
     rates = []
     for epoch in range(311):
         rates.append(schedule.lr(epoch, 310, 0.1))
@@ -77,7 +77,7 @@ def test_restarts_of_report_000_are_where_it_prints_them_and_torchs():
     assert min(rates) < 1.1e-4
 
 
-@pytest.mark.parametrize("numbers", [{"first": 0}, {"factor": 0}])
+@pytest.mark.parametrize("numbers", [{"first_epochs": 0}, {"factor": 0}])
 def test_restarts_out_of_range_are_told(numbers):
     (name,) = numbers
     with pytest.raises(SettingError, match=rf"CosineRestarts\.{name} takes 1 or more; 0 came"):

@@ -10,15 +10,37 @@ import typer
 
 from .. import __version__
 from ..errors import TinysceneError, missing_extra
-from . import complexity_verb, data_verbs, model_verbs, predict_verb, run_verbs, system_verbs
+from . import (
+    compare_verbs,
+    complexity_verb,
+    data_verbs,
+    listen_verb,
+    model_verbs,
+    predict_verb,
+    reproduce_verb,
+    run_verbs,
+    system_verbs,
+)
 from .augment_verbs import augment
 from .data_group import data
 from .submit_verbs import submit
 
 # Modules of each extra; a verb that meets one it cannot import says which extra brings it.
 EXTRAS = {
-    "train": ("torch", "lightning", "torchao", "torchjd", "onnx", "onnxscript", "av", "matplotlib", "yaml"),
+    "train": (
+        "torch",
+        "lightning",
+        "torchao",
+        "torchjd",
+        "torch_pruning",
+        "onnx",
+        "onnxscript",
+        "av",
+        "matplotlib",
+        "yaml",
+    ),
     "data": ("pooch", "requests", "urllib3"),
+    "live": ("sounddevice",),
     "tensorboard": ("tensorboard",),
 }
 STOPPED = 130
@@ -42,7 +64,17 @@ def _root(
         raise typer.Exit
 
 
-for verbs in (model_verbs, run_verbs, predict_verb, complexity_verb, system_verbs, data_verbs):
+for verbs in (
+    model_verbs,
+    listen_verb,
+    run_verbs,
+    reproduce_verb,
+    compare_verbs,
+    predict_verb,
+    complexity_verb,
+    system_verbs,
+    data_verbs,
+):
     for verb in verbs.VERBS:
         app.command(name=verb.__name__.rstrip("_").replace("_", "-"))(verb)
 
@@ -76,7 +108,11 @@ def main() -> None:
         if stop.code != STOPPED:  # typer has turned Ctrl-C into this code
             raise
         hint = (
-            " What was done is kept: the same command with --resume goes on." if verb in ("train", "compress") else ""
+            " What was done is kept: the same command with --resume goes on."
+            if verb in ("train", "compress")
+            else " What was done is kept: the same command goes on."
+            if verb == "reproduce"
+            else ""
         )
         print(f"\nstopped.{hint}", file=sys.stderr)
         sys.exit(STOPPED)

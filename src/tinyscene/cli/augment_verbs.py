@@ -111,7 +111,7 @@ def train_pix2pix(
     for path, text in pairs("--set", settings).items():
         numbers = changed("pix2pix", numbers, path, text)
     chosen = load_system(system).with_settings(pairs("--system-set", front_end))
-    prepared = prepare(chosen, RunRecord(system, str(data.resolve()), seed, fold), progress_bar)
+    prepared = prepare(chosen, RunRecord(system, str(data.resolve()), seed, fold), progress_bar).with_learned()
     wanted_devices = tuple(name.strip() for name in others.split(",") if name.strip())
     with progress_bar("pix2pix") as report:
         picture, last = trained(prepared, out, numbers, main, wanted_devices, accelerator, resume, report)

@@ -1,10 +1,10 @@
-"""Verbs about several systems on the same files: compare, ensemble."""
+"""Verbs about what was predicted: compare, ensemble, calibrate."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -35,12 +35,13 @@ def compare(
 
     if len(sources) < 2:
         raise SettingError("tinyscene compare takes two runs or predictions or more; 1 came.")
+    _apart(sources, {"--markdown": markdown, "--latex": latex})
     found = compared(opened(sources), seed)
     for path, written in ((markdown, as_markdown), (latex, as_latex)):
         if path is not None:
             write_whole(path, written(found))
             typer.echo(f"tables: {path}", err=True)
-    print(json.dumps(found, indent=1, ensure_ascii=False) if as_json else as_text(found), end="\n" if as_json else "")
+    print(json.dumps(found, indent=1) if as_json else as_text(found), end="\n" if as_json else "")
     typer.echo("next: tinyscene ensemble --help", err=True)
 
 
@@ -50,7 +51,9 @@ def ensemble(
     held_out: Annotated[
         list[Path] | None,
         typer.Option(
-            "--held-out", metavar="FILE.csv", help="Predictions to fit the rule on, one a system, in the same order."
+            "--held-out",
+            metavar="FILE.csv",
+            help="Predictions to fit the rule on, one a system, in the same order (runs: of the clips they held out).",
         ),
     ] = None,
     rule: Annotated[str, typer.Option(help="mean, weighted, weighted-bias or bayesian.")] = "mean",
@@ -62,17 +65,25 @@ def ensemble(
 
     if rule not in RULES:
         raise unknown("--rule", "rule", rule, RULES)
+    if len(sources) < 2:
+        raise SettingError("tinyscene ensemble takes two runs or predictions or more; 1 came.")
     fitted_on = held_out or []
     if rule == "mean" and fitted_on:
         raise SettingError("the rule 'mean' fits nothing; leave --held-out away, or choose another --rule.")
-    if rule != "mean" and len(fitted_on) != len(sources):
+    of_runs = rule != "mean" and not fitted_on and all(path.is_dir() for path in sources)
+    if rule != "mean" and not of_runs and len(fitted_on) != len(sources):
         raise SettingError(
-            f"the rule '{rule}' takes --held-out once for each of {len(sources)} systems, in their order; "
-            f"{len(fitted_on)} came."
+            f"the rule '{rule}' takes --held-out once for each of {len(sources)} systems, in their order, or run "
+            f"folders alone, which know what they held out; {len(fitted_on)} came."
         )
+    _apart([*sources, *fitted_on], {"--out": out})
     systems = opened(sources)
     matched = aligned(systems)
-    fitted = fit_ensemble(rule, aligned(opened(fitted_on)) if fitted_on else matched)
+    if of_runs:
+        held = dict(zip(systems, map(_held_out_of, sources), strict=True))
+    else:
+        held = opened(fitted_on) if fitted_on else systems
+    fitted = fit_ensemble(rule, aligned(held))
     together = fitted.apply(matched)
     together.write_csv(out)
     print(out)
@@ -93,6 +104,37 @@ def ensemble(
         typer.echo(f"next: tinyscene compare {out} {words}", err=True)
 
 
+def calibrate(
+    run: Annotated[Path, typer.Argument(help="A run folder that was evaluated.", show_default=False)],
+    stage: Annotated[str | None, typer.Option(help="Which stage (default: the last).")] = None,
+) -> None:
+    """Fit a temperature on held-out training clips; say what it does to log loss and calibration on the test clips."""
+    from ..errors import unknown
+    from ..pipeline import finished_stages
+    from ..pipeline.calibrating import calibrate as calibrated
+    from .run_verbs import opened as opened_run
+    from .show import print_table
+
+    prepared, _ = opened_run(run)
+    stages = {own.name: own for own in finished_stages(prepared, run)}
+    if not stages:
+        raise ModelError(f"{run} has no trained weights yet; train it first.")
+    name = stage or list(stages)[-1]
+    if name not in stages:
+        raise unknown(str(run), "finished stage", name, stages)
+    found = calibrated(prepared, run, stages[name])
+    rows = [
+        (told, f"{figures['accuracy']:.1%}", f"{figures['log_loss']:.3f}", f"{figures['calibration_error']:.3f}")
+        for told, figures in (("as trained", found.before), (f"at temperature {found.temperature:.3f}", found.after))
+    ]
+    print_table((f"{name}, test clips", "accuracy", "log loss", "calibration error"), rows)
+    typer.echo(
+        f"fitted on {found.n:,} held-out training clips: {run / name / 'temperature.json'}\n"
+        f"next: tinyscene compare {run / name / 'predictions.csv'} {run / name / 'predictions-calibrated.csv'}",
+        err=True,
+    )
+
+
 def opened(sources: list[Path]) -> dict[str, Predictions]:
     """Predictions under short names: the folder of a run, the stem of a file; the whole path where two are the same."""
     from ..evaluate import Predictions
@@ -105,18 +147,61 @@ def opened(sources: list[Path]) -> dict[str, Predictions]:
 
 
 def _file_of(path: Path) -> Path:
-    """The predictions of a run's last stage; a file is itself."""
+    """The predictions of a run's last stage, with a word on what else to know; a file is itself."""
     if not path.is_dir():
+        if not path.exists():
+            raise ModelError(f"{path} does not exist; name a run folder, or a CSV that tinyscene evaluate has written.")
         return path
+    facts = _evaluation(path)
+    for weights in sorted(path.glob("*/weights.pt")):
+        if weights.parent.name not in facts["stages"]:
+            typer.echo(
+                f"note: {path} is taken at its stage {facts['stage']}; the stage {weights.parent.name} was not "
+                f"measured: tinyscene evaluate {path}",
+                err=True,
+            )
+    if "no measure" in str(facts["data"]["split"]):  # trained on the test clips too
+        typer.echo(f"note: {path}: {facts['data']['split']}", err=True)
+    return path / str(facts["predictions"])
+
+
+def _evaluation(run: Path) -> dict[str, Any]:
+    path = run / "evaluation.json"
     try:
-        stage = json.loads((path / "evaluation.json").read_text(encoding="utf-8"))["stage"]
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        _ = facts["predictions"], facts["stage"], facts["stages"], facts["data"]["split"]
     except OSError:
-        raise ModelError(f"{path} has no evaluation.json; measure it first: tinyscene evaluate {path}") from None
+        raise ModelError(f"{run} has no evaluation.json; measure it first: tinyscene evaluate {run}") from None
     except (ValueError, KeyError, TypeError):
+        raise ModelError(f"{path} cannot be read; write it anew: tinyscene evaluate {run}") from None
+    return facts
+
+
+def _held_out_of(run: Path) -> Predictions:
+    """What the stage whose predictions are taken says of the training clips that it held out."""
+    from ..pipeline import finished_stages
+    from ..pipeline.evaluating import held_out_predictions
+    from .run_verbs import opened as opened_run
+
+    prepared, _ = opened_run(run)
+    name = str(_evaluation(run)["stage"]).removesuffix("+tta")
+    stages = {own.name: own for own in finished_stages(prepared, run)}
+    if name not in stages:
         raise ModelError(
-            f"{path / 'evaluation.json'} cannot be read; write it anew: tinyscene evaluate {path}"
-        ) from None
-    return path / str(stage) / "predictions.csv"
+            f"{run} has no weights of its stage {name} any more; measure it anew: tinyscene evaluate {run}"
+        )
+    return held_out_predictions(prepared, run, stages[name])
 
 
-VERBS = (compare, ensemble)
+def _apart(read: list[Path], written: dict[str, Path | None]) -> None:
+    """Refuse to write over what is read, and two things to one place."""
+    taken = {path.resolve(): str(path) for path in read}
+    for option, path in written.items():
+        if path is None:
+            continue
+        if path.resolve() in taken:
+            raise SettingError(f"{option} takes another place than {taken[path.resolve()]}; {path} came.")
+        taken[path.resolve()] = option
+
+
+VERBS = (compare, ensemble, calibrate)

@@ -105,13 +105,13 @@ def _counted(
 
 def _of_run(path: Path, window: float | None) -> tuple[dict[str, Counts], float]:
     from ..pipeline import finished_stages, stage_complexity
-    from ..pipeline.stages import restore_float
+    from ..pipeline.stages import restore
     from .run_verbs import opened
 
     if window is not None:
         raise SettingError(f"--window asks what a system would be; {path} is what it is. Leave it out.")
     prepared, _ = opened(path)
-    restore_float(prepared, path)
+    restore(prepared, path)  # says so if nothing is trained
     stages = {stage.name: stage_complexity(prepared, path, stage) for stage in finished_stages(prepared, path)}
     return stages, prepared.system.task.window_s
 

@@ -24,11 +24,12 @@ def cache(
     test_share: Annotated[float | None, typer.Option("--test-share", help="Without folds: as of train.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="As of train: it parts the recordings of --test-share.")] = 1,
     settings: Annotated[list[str] | None, typer.Option("--set", help="Change a number, as of train.")] = None,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out rows that cannot be used.")] = False,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out rows and clips that cannot be used.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how large it would be, and stop.")] = False,
 ) -> None:
     """Compute the features that training and evaluation will read; a stopped one goes on where it was."""
     from ..pipeline import RunRecord, fill_caches, prepare
+    from ..pipeline.caching import without_undecodable
     from ..systems import load_system
     from .download_verbs import amount
     from .run_verbs import pairs
@@ -44,10 +45,21 @@ def cache(
         skip_bad=skip_bad,
     )
     prepared = prepare(load_system(system).with_settings(pairs("--set", settings)), record, progress_bar)
+    if skip_bad:
+        prepared, record, bad = without_undecodable(prepared, record)
+        if bad:
+            n = "one clip" if len(bad) == 1 else f"{len(bad):,} clips"
+            typer.echo(f"note: {n} left out, which cannot be decoded; first: {bad[0][1]}", err=True)
+    for note in prepared.dataset.notes:
+        typer.echo(f"note: {note}", err=True)
     for line in fill_caches(prepared, amount, dry_run):
         typer.echo(line, err=True)
     if not dry_run:
-        typer.echo(f"next: tinyscene train {system} --data {folder} --out runs/mine", err=True)
+        given = (("--fold", fold), ("--test-share", test_share), ("--seed", None if seed == 1 else seed))
+        words = [f" {name} {value}" for name, value in given if value is not None]
+        words += [f" {name} {text}" for name, own in (("--column", column), ("--set", settings)) for text in own or ()]
+        words += [" --skip-bad"] if skip_bad else []
+        typer.echo(f"next: tinyscene train {system} --data {folder} --out runs/mine{''.join(words)}", err=True)
 
 
 for _verb in (*download_verbs.VERBS, *explore_verbs.VERBS):

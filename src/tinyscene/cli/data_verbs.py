@@ -87,13 +87,17 @@ next:   tinyscene info {model}
 def synthesise(
     folder: Annotated[Path, typer.Argument(help="Folder to write the set to.", show_default=False)],
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other scenes.")] = 1,
+    edition: Annotated[
+        str,
+        typer.Option(help="TAU set to follow: 2022 (1 s), 2020 (10 s), 2020-3class (10 s, 48 kHz, stereo, 3 classes)."),
+    ] = "2022",
 ) -> None:
-    """Write the small multi-device set of synthetic scenes that the demo uses, in TAU layout."""
+    """Write a small set of synthetic scenes in TAU layout; that of the demo unless told otherwise."""
     from ..data.synthetic import make_synthetic_set
     from .show import progress_bar
 
     with progress_bar("synthetic scenes") as report:
-        make_synthetic_set(folder, seed=seed, progress=report, workers=os.cpu_count() or 1)
+        make_synthetic_set(folder, seed=seed, progress=report, workers=os.cpu_count() or 1, edition=edition)
     typer.echo(f"synthetic scenes: {folder}", err=True)
 
 

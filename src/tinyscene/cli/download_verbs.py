@@ -18,13 +18,13 @@ def get(
         str | None, typer.Option(help="Parts, of doc, meta and audio: --only doc,meta. Default: all.")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=16, help="Packages fetched at the same time.")] = 4,
-    keep_archives: Annotated[bool, typer.Option("--keep-archives", help="Do not delete what is unpacked.")] = False,
+    keep_archives: Annotated[bool, typer.Option("--keep-archives", help="Do not delete fetched archives.")] = False,
     mirror: Annotated[str | None, typer.Option(help="URL of a folder that holds the packages.")] = None,
     list_: Annotated[bool, typer.Option("--list", help="List the sets with size and licence.")] = False,
 ) -> None:
-    """Fetch a known data set, check it and unpack it; the same command goes on after a stop."""
+    """Fetch a known data set, check it and unpack it; after a stop the same command goes on where the server can."""
     from ..data.download import get as fetched
-    from ..data.packages import find_set
+    from ..data.packages import find_set, parts_of
     from ..errors import SettingError
     from .show import progress_bar
 
@@ -34,7 +34,7 @@ def get(
     if name is None:
         raise SettingError("which data set? See tinyscene data get --list.")
     known = find_set(name)
-    kinds = None if only is None else [word.strip() for word in only.split(",") if word.strip()]
+    kinds = None if only is None else parts_of(word.strip() for word in only.split(",") if word.strip())
     typer.echo(f"{known.title}\nlicence: {known.licence}", err=True)
     if known.record:
         typer.echo(f"from: https://zenodo.org/records/{known.record}", err=True)
@@ -69,7 +69,8 @@ def check(
         _print_report(one)
     lacking = [one for one in reports if not one.whole]
     for one in lacking:
-        typer.echo(f"next: tinyscene data get {one.known.name} --to {_base(one)}", err=True)
+        fetched = f"tinyscene data get {one.known.name} --to {_base(one)}"
+        typer.echo(f"next: {fetched if one.known.can_be_fetched else one.known.note}", err=True)
     if lacking:
         raise typer.Exit(1)
 
@@ -93,7 +94,11 @@ def _print_report(report: SetReport) -> None:
     from .show import print_table
 
     rows = [(one.package.file, amount(one.package.size), one.state, one.detail) for one in report.packages]
-    print_table(("package", "size", "state", ""), rows, f"{report.known.name}: {report.folder}", right=False)
+    title = f"{report.known.name}: {report.folder}"
+    if rows:
+        print_table(("package", "size", "state", ""), rows, title, right=False)
+    else:
+        print(title)
     if report.n_listed is not None:
         print(f"clips: {report.n_listed:,} listed, {report.n_audio:,} on disk")
         for words, names in (("listed, not on disk", report.absent), ("on disk, in no list", report.unlisted)):

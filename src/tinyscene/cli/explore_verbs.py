@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -64,16 +65,20 @@ def simulate_devices(
     responses: Annotated[
         Path | None, typer.Option(help="Folder of the impulse responses, if they are not beside SPEC.json.")
     ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out rows and clips that cannot be used, and count them.")
+    ] = False,
 ) -> None:
     """Make a multi-device set in TAU layout. What was done is kept: the same command goes on where it was cut off."""
     from ..data.simulate_devices import simulate_devices as simulated
     from .show import progress_bar
 
     with progress_bar("clips") as report:
-        simulated(source, devices, to, bits, workers, report, responses)
+        note = lambda line: typer.echo(f"note: {line}", err=True)  # noqa: E731
+        simulated(source, devices, to, bits, workers, report, responses, skip_bad, note)
     print(to)
-    folds = sorted((path.stem for path in to.glob("fold*.csv")), key=lambda name: (len(name), name))
-    other = f"\n      other folds: --data {to / f'{folds[0]}.csv'} to {folds[-1]}.csv" if folds else ""
+    folds = sorted(int(path.stem[4:-6]) for path in to.glob("evaluation_setup/fold*_train.csv"))
+    other = f"\n      other folds: --fold {folds[1]} to {folds[-1]}" if len(folds) > 1 else ""
     typer.echo(f"next: tinyscene train SYSTEM --data {to} --out runs/mine{other}", err=True)
 
 
@@ -81,7 +86,7 @@ def _print(found: Mapping[str, Any]) -> None:
     from .show import print_table
 
     counts = found["counts"]
-    title = f"{found['name']}: {found['clips']:,} clips" + (" (SYNTHETIC data)" if found["synthetic"] else "")
+    title = f"{found['name']}: {_several(found['clips'], 'clip')}" + (" (SYNTHETIC data)" if found["synthetic"] else "")
     for note in found["notes"]:
         typer.echo(f"note: {note}", err=True)
     shown = [key for key in ("device", "city", "fold") if {row[key] for row in counts} - {""}]
@@ -122,7 +127,7 @@ def _print_findings(found: Mapping[str, Any]) -> None:
     print(f"sample rates: {rates}\nchannels: {channels}")
     told = (
         (f"odd lengths{usual}", length["odd"], lambda one: f"{one['file']} {one['seconds']:g} s"),
-        ("clips at full scale", found["clipping"], lambda one: f"{one['file']} {one['samples']} samples"),
+        ("clips at full scale", found["clipping"], lambda one: f"{one['file']} {_several(one['samples'], 'sample')}"),
         ("silent clips", found["silence"], str),
         ("duplicates", found["duplicates"], _duplicate),
         ("recordings in more than one split", found["leaks"], _leak),
@@ -150,18 +155,28 @@ def _crossed(counts: Sequence[Mapping[str, Any]], down: str, across: str) -> tup
     cells: Counter[tuple[str, str]] = Counter()
     for row in counts:
         cells[row[down], row[across] if across else ""] += row["clips"]
-    heads = sorted({name for _, name in cells}, key=lambda name: (not name, name != "train", len(name), name))
+    heads = sorted({name for _, name in cells}, key=lambda name: (not name, name != "train", *_natural(name)))
     kept, rest = (heads, []) if len(heads) <= MAX_COLUMNS else (heads[: MAX_COLUMNS - 1], heads[MAX_COLUMNS - 1 :])
     groups = [[name] for name in kept] + ([rest] if rest else [])
     columns = [down] if not across else [f"{down} x {across}", *(name or "none" for name in kept)]
     columns += [f"{len(rest)} more"] if rest else []
-    names = sorted({name for name, _ in cells})
+    names = sorted({name for name, _ in cells}, key=_natural)
     rows = []
     for name in [*names, None]:
         own = [sum(n for (a, b), n in cells.items() if b in group and name in (None, a)) for group in groups]
         row = ["all" if name is None else name or "none", *(f"{n:,}" for n in (own if across else []))]
         rows.append([*row, f"{sum(own):,}"])
     return [*columns, "all"], rows
+
+
+def _natural(name: str) -> tuple[list[tuple[str, int]], str]:
+    """A key that sorts by the alphabet, and numbers in names by their value: s9 before s10."""
+    parts = re.findall(r"(\D*)(\d*)", name.casefold())
+    return [(text, int(number) if number.isdecimal() else -1) for text, number in parts], name
+
+
+def _several(n: int, what: str) -> str:
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
 
 
 def _number(value: float | None, form: str) -> str:

@@ -33,7 +33,8 @@ def predict(
     with progress_bar(f"predict {dataset.name}") as report:
         left_out = predict_dataset(model, dataset, out, hop, skip_bad, report)
     if left_out:
-        typer.echo(f"note: {len(left_out)} clips cannot be decoded and were left out, first {left_out[0]}", err=True)
+        n = "1 clip" if len(left_out) == 1 else f"{len(left_out):,} clips"
+        typer.echo(f"note: {n} left out, which cannot be decoded; first: {left_out[0]}", err=True)
     print(out)
     labelled = bool((dataset.target >= 0).all())
     follow = "" if labelled else " next: tinyscene submit make --help"

@@ -39,6 +39,23 @@ def train(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Change a number: recipe.fit.epochs=20. May be repeated.")
     ] = None,
+    epochs_scale: Annotated[
+        float,
+        typer.Option("--epochs-scale", help="Shorten all that counts epochs: 0.02. 1 each stays."),
+    ] = 1.0,
+    robust: Annotated[
+        bool, typer.Option("--robust", help="Train against other devices: device responses and Freq-MixStyle.")
+    ] = False,
+    responses: Annotated[
+        Path | None, typer.Option(help="With --robust: folder of measured responses (data get micirp).")
+    ] = None,
+    whole: Annotated[bool, typer.Option("--whole", help="Train on all labelled clips, the test part too.")] = False,
+    teacher: Annotated[
+        Path | None, typer.Option(help="Learn from this run, or from a CSV of its answers to the training clips.")
+    ] = None,
+    leak: Annotated[
+        bool, typer.Option("--leak", help="Allow a teacher that was trained on this run's test clips.")
+    ] = False,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out rows and clips that cannot be used, and count them.")
     ] = False,
@@ -51,12 +68,23 @@ def train(
     energy: Energy = False,
 ) -> None:
     """Train a system on a data set: the training stages of its recipe."""
-    from ..pipeline import RunRecord, circumstances, measured_energy, prepare, run_stages, start_run
+    from ..pipeline import (
+        TEACHER,
+        RunRecord,
+        circumstances,
+        configured,
+        measured_energy,
+        prepare,
+        run_stages,
+        start_run,
+    )
     from ..systems import load_system, system_file
     from ..train import Machine
     from .show import progress_bar
 
     machine = Machine(accelerator, precision, compile_step).decided()
+    if responses is not None and not robust:
+        raise SettingError("--responses belongs to --robust; give both or neither.")
     if fold is not None and test_share is not None:
         raise SettingError("--fold and --test-share exclude each other; give one.")
     own = ".py" in system
@@ -68,10 +96,14 @@ def train(
         test_share=test_share,
         columns=pairs("--column", column),
         settings=pairs("--set", settings),
+        epochs_scale=epochs_scale,
+        robust=str(responses.resolve() if responses else "") if robust else None,
+        whole=whole,
+        teacher=None if teacher is None else str(teacher.resolve()),
         skip_bad=skip_bad,
         **circumstances(),
     )
-    chosen = load_system(system).with_settings(record.settings)
+    chosen = configured(load_system(system), record)
     prepared = prepare(chosen, record, progress_bar)
     if skip_bad:
         prepared, record = _without_undecodable(prepared, record)
@@ -87,9 +119,21 @@ def train(
         f"{len(prepared.split.test)} test clips, {len(prepared.dataset.classes)} classes, {prepared.split.how}",
         err=True,
     )
+    if teacher is not None and not (out / TEACHER).is_file():
+        _ask(teacher, prepared, out, leak)
     with measured_energy(out, "training", energy):
         run_stages(prepared, out, False, resume, machine, tensorboard)
     print(f"trained: {out}\nnext: tinyscene evaluate {out}    or    tinyscene compress {out}")
+
+
+def _ask(teacher: Path, student: Prepared, out: Path, leak: bool) -> None:
+    """Put what the teacher says of the student's training clips into the student's run."""
+    from ..pipeline import ask_teacher, take_logits
+
+    if teacher.is_dir():
+        ask_teacher(student, opened(teacher)[0], teacher, out, leak)
+    else:
+        take_logits(student, teacher, out)
 
 
 def _without_undecodable(prepared: Prepared, record: RunRecord) -> tuple[Prepared, RunRecord]:
@@ -103,7 +147,8 @@ def _without_undecodable(prepared: Prepared, record: RunRecord) -> tuple[Prepare
         bad = undecodable(prepared.dataset, prepared.system.task.channels, report)
     if not bad:
         return prepared, record
-    typer.echo(f"note: {len(bad)} clips cannot be decoded and are left out, first: {bad[0][1]}", err=True)
+    n = "1 clip" if len(bad) == 1 else f"{len(bad):,} clips"
+    typer.echo(f"note: {n} left out, which cannot be decoded; first: {bad[0][1]}", err=True)
     record = replace(record, left_out=tuple(file for file, _ in bad))
     return prepare(prepared.system, record, progress_bar), record
 
@@ -172,13 +217,13 @@ def export(
 
 def opened(run: Path) -> tuple[Prepared, RunRecord]:
     """A run's data and system, made ready."""
-    from ..pipeline import open_run, prepare
+    from ..pipeline import configured, open_run, prepare
     from ..systems import load_system
     from .show import progress_bar
 
     record = open_run(run)
     own = record.system.startswith("system.py")
-    system = load_system(f"{run}/{record.system}" if own else record.system).with_settings(record.settings)
+    system = configured(load_system(f"{run}/{record.system}" if own else record.system), record)
     return prepare(system, record, progress_bar, run), record
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from ..errors import SettingError, within
-from ..spec import Spec
 from ..train import Fit
-from ..train.schedules import Schedule
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
@@ -41,10 +39,7 @@ class Prune(Fit):
 
     def __init__(
         self,
-        epochs: int,
-        batch_size: int,
-        optimizer: Spec,
-        schedule: Schedule,
+        *,
         sparsity: float,
         initial_sparsity: float = 0.0,
         begin: float = 0.0,
@@ -52,13 +47,10 @@ class Prune(Fit):
         power: float = 3.0,
         every: int = 100,
         scope: str = "layer",
-        validation_share: float = 0.1,
-        select: str = "best",
-        pcgrad: bool = True,
-        reduction: str = "sum",
         name: str = "prune",
+        **fit: Any,
     ):
-        super().__init__(epochs, batch_size, optimizer, schedule, validation_share, select, pcgrad, reduction, name)
+        super().__init__(name=name, **fit)
         if not 0 <= sparsity < 1:
             raise SettingError(f"{name}.sparsity takes 0 up to below 1; {sparsity} came.")
         within(f"{name}.initial_sparsity", initial_sparsity, 0, sparsity)

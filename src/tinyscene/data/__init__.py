@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from .open import open_dataset
     from .split import Split, fold_split, inner_validation, share_split
     from .synthetic import make_synthetic_set
-    from .tau import TAU_CLASSES, TAU_GROUPS, open_tau, parse_name
+    from .tau import TAU_CLASSES, TAU_GROUPS, open_tau
+    from .tau_names import parse_name
 
 __all__ = [
     "TAU_CLASSES",
@@ -53,7 +54,7 @@ __getattr__ = lazy_names(
         "make_synthetic_set": "synthetic",
         "open_dataset": "open",
         "open_tau": "tau",
-        "parse_name": "tau",
+        "parse_name": "tau_names",
         "share_split": "split",
         "training_loader": "clips",
     },

@@ -39,7 +39,8 @@ class BadRows:
         )
         rest = f"; and {n - SHOWN:,} more" if n > SHOWN else ""
         if self.skip:
-            return (f"{n:,} bad rows were left out (--skip-bad): {shown}{rest}",)
+            rows = "1 bad row was" if n == 1 else f"{n:,} bad rows were"
+            return (f"{rows} left out (--skip-bad): {shown}{rest}",)
         where = self._found[0][0].parent if several else self._found[0][0]
         rows = "one row" if n == 1 else f"{n:,} rows"
         raise DataError(f"{where} has {rows} that cannot be used: {shown}{rest}. Mend the list, or give --skip-bad.")

@@ -5,17 +5,26 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from ..errors import DataError
 from .download import MARKERS, marker_of, missing_files_of, read_marker, what_is_wrong
 from .folders import SUFFIXES
 from .packages import KnownSet, Package, known_sets
+from .simulated_clips import MARKER, unfinished
 from .usable import compared_with_disk
 
 # How a package is. "archive": whole, not unpacked; "by hand": no trace of it, but the set is there without our help.
 STATES = ("unpacked", "archive", "part", "missing", "damaged", "wrong", "by hand")
+
+_SIMULATED = KnownSet(
+    "simulated devices",
+    "a set with simulated devices",
+    "that of its source",
+    "",
+    note="clips that are missing are made again by the command that made the set, tinyscene data simulate-devices",
+)
 
 
 @dataclass(frozen=True)
@@ -56,14 +65,19 @@ class SetReport:
 def check(folder: str | os.PathLike[str], progress: Callable[[int, int], None] | None = None) -> tuple[SetReport, ...]:
     """A report for each known set in a folder: the set's own, or the one that it was fetched into.
 
-    Archives that lie there are read and their MD5 compared.
+    Archives that lie there are read and their MD5 compared. A set with simulated devices has no packages, only lists.
 
     Raises:
-        DataError: no such folder, or no known set in it.
+        DataError: no such folder, no known set in it, or a simulated set that is not finished.
     """
     path = Path(folder)
     if not path.is_dir():
         raise DataError(f"{path} is no folder.")
+    if told := unfinished(path):
+        raise DataError(told)
+    if (path / MARKER).is_file():
+        own = path.resolve()
+        return (_report(own.parent, replace(_SIMULATED, folder=own.name), progress),)
     found: dict[tuple[Path, str], tuple[Path, KnownSet]] = {}
     for known in known_sets().values():
         base = _base_of(path.resolve(), known)
@@ -92,7 +106,14 @@ def _traces(base: Path, known: KnownSet) -> bool:
         return True
     if any(path.exists() for package in known.packages for path in _places(base, known, package)):
         return True
-    return (folder / "evaluation_setup").is_dir() or (folder / MARKERS).is_dir()
+    return (folder / MARKERS).is_dir() or _has_lists(folder, known)
+
+
+def _has_lists(folder: Path, known: KnownSet) -> bool:
+    """Whether it has lists of its own, and not only those of the splits, which lie beside them."""
+    setup = f"{known.folder}/evaluation_setup"
+    guests = {package.file for other in known_sets().values() if other.folder == setup for package in other.packages}
+    return any(path.name not in guests for path in (folder / "evaluation_setup").glob("*.csv"))
 
 
 def _places(base: Path, known: KnownSet, package: Package) -> tuple[Path, Path]:
@@ -125,14 +146,15 @@ def _state(base: Path, known: KnownSet, package: Package, gone: list[str] | None
     if gone is None:
         return PackageState(package, "unpacked")
     place, part = _places(base, known, package)
+    if gone:
+        n_all = len(read_marker(marker_of(known, base, package.file)) or ())
+        here = "; its archive is here" if package.is_archive and place.is_file() else ""
+        return PackageState(package, "damaged", f"{len(gone):,} of {n_all:,} files gone or cut, first {gone[0]}{here}")
     if place.is_file():
         wrong = what_is_wrong(place, package)
         if wrong:
             return PackageState(package, "wrong", wrong)
         return PackageState(package, "archive" if package.is_archive else "unpacked")
-    if gone:
-        n_all = len(read_marker(marker_of(known, base, package.file)) or ())
-        return PackageState(package, "damaged", f"{len(gone):,} of {n_all:,} files gone or cut, first {gone[0]}")
     if part.is_file():
         return PackageState(package, "part", f"{part.stat().st_size:,} of {package.size:,} bytes")
     return PackageState(package, "by hand" if by_hand else "missing")

@@ -8,8 +8,8 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -33,6 +33,45 @@ def cache_folder() -> Path:
     """Where features are kept: TINYSCENE_CACHE, or the user's cache folder."""
     user = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("TINYSCENE_CACHE") or Path(user) / "tinyscene")
+
+
+def store_folder(system: System, dataset: Dataset, cut: str, hop_s: float | None = None) -> Path:
+    """Where a `ClipStore` of these keeps its features."""
+    root, files = str(dataset.root.resolve()), []
+    for file in dataset.files:
+        stat = os.stat(f"{root}/{file}")
+        files.append((file, stat.st_size, stat.st_mtime_ns))
+    facts = {
+        "version": __version__,
+        "front end": {} if cut == "waveform" else system.frontend.but(finish=()).plain(),
+        "rate": system.task.sample_rate_hz,
+        "channels": system.task.channels,
+        "cut": [cut, system.window_samples, _hop(system, hop_s), SILENCE_RANGE],
+        "clips a shard": _per_shard(len(dataset)),
+        "root": root,
+        "files": files,
+    }
+    return cache_folder() / hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
+
+
+def missing_clips(folder: Path, n_clips: int) -> np.ndarray:
+    """Which clips of a store of `n_clips` in `folder` have to be computed, (clip,) rising."""
+    each = _per_shard(n_clips)
+    starts = range(0, n_clips, each)
+    gone = [range(n_clips)[start : start + each] for start in starts if not _shard(folder, start // each).is_file()]
+    return np.asarray([i for rows in gone for i in rows], dtype=np.int64)
+
+
+def _per_shard(n_clips: int) -> int:
+    return max(CLIPS_PER_SHARD, -(-n_clips // MOST_SHARDS))
+
+
+def _hop(system: System, hop_s: float | None) -> int | None:
+    return None if hop_s is None else round(hop_s * system.task.sample_rate_hz)
+
+
+def _shard(folder: Path, shard: int, part: str = "") -> Path:
+    return folder / f"{shard:05d}{part}.npy"
 
 
 class ClipStore:
@@ -59,12 +98,11 @@ class ClipStore:
         progress: Callable[[int, int], None] | None = None,
     ):
         self._task, self._window, self.cut = system.task, system.window_samples, cut
-        self._hop = None if hop_s is None else round(hop_s * system.task.sample_rate_hz)
+        self._hop = _hop(system, hop_s)
         self._front_end: FrontEnd = system.frontend.build().eval()
         self._root, self._files = dataset.root, dataset.files
-        self._per_shard = max(CLIPS_PER_SHARD, -(-len(dataset) // MOST_SHARDS))
-        made_by = {} if cut == "waveform" else system.frontend.but(finish=()).plain()
-        self.folder = cache_folder() / self._key(made_by)
+        self._per_shard = _per_shard(len(dataset))
+        self.folder = store_folder(system, dataset, cut, hop_s)
         self._fill(workers or os.cpu_count() or 1, progress)
         try:
             self._shards = [np.load(self._shard(i), mmap_mode="r") for i in range(self._n_shards)]
@@ -112,23 +150,6 @@ class ClipStore:
     def _n_shards(self) -> int:
         return -(-len(self._files) // self._per_shard)
 
-    def _key(self, made_by: dict[str, Any]) -> str:
-        root, files = str(self._root.resolve()), []
-        for file in self._files:
-            stat = os.stat(f"{root}/{file}")
-            files.append((file, stat.st_size, stat.st_mtime_ns))
-        facts = {
-            "version": __version__,
-            "front end": made_by,
-            "rate": self._task.sample_rate_hz,
-            "channels": self._task.channels,
-            "cut": [self.cut, self._window, self._hop, SILENCE_RANGE],
-            "clips a shard": self._per_shard,
-            "root": root,
-            "files": files,
-        }
-        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
-
     def _fill(self, workers: int, progress: Callable[[int, int], None] | None) -> None:
         missing = [shard for shard in range(self._n_shards) if not self._shard(shard).is_file()]
         if not missing:
@@ -151,15 +172,16 @@ class ClipStore:
         finally:
             torch.set_num_threads(threads)
         if bad:
+            with suppress(OSError):
+                self.folder.rmdir()  # where not one shard is whole
             told = "; ".join(str(error).rstrip(".") for error in bad[:SHOWN])
             rest = f"; and {len(bad) - SHOWN:,} more" if len(bad) > SHOWN else ""
             raise DataError(
-                f"{len(bad):,} of {len(self):,} clips cannot be used: {told}{rest}. Mend them, or train with "
-                "--skip-bad."
+                f"{len(bad):,} of {len(self):,} clips cannot be used: {told}{rest}. Mend them, or give --skip-bad."
             )
 
     def _shard(self, shard: int, part: str = "") -> Path:
-        return self.folder / f"{shard:05d}{part}.npy"
+        return _shard(self.folder, shard, part)
 
     def _rows(self, shard: int) -> range:
         return range(shard * self._per_shard, min((shard + 1) * self._per_shard, len(self)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import multiprocessing
 import os
@@ -23,7 +24,7 @@ from .dataset import Dataset
 Item = tuple[int, int]  # (epoch, row): all chance of an item follows from it, on any number of workers
 
 # First entry of a seed: numpy pads seeds with zeros, so [seed, epoch] and [seed, epoch, 0] would be the same stream.
-_CROP, _ORDER, _WAVE = 0xC409, 0x04DE4, 0x3A7E
+_CROP, _ORDER, _WAVE, _VIEW = 0xC409, 0x04DE4, 0x3A7E, 0x71E3
 
 
 class Crops(TorchDataset[Batch]):
@@ -42,6 +43,23 @@ class Crops(TorchDataset[Batch]):
         self.n_drawn = math.ceil(self.n_frames * math.prod(getattr(part, "reach", 1.0) for part in wave))
         self.clips = np.repeat(rows, [max(1, round(store[int(row)].shape[-1] / self.n_frames)) for row in rows])
         self.eye = np.eye(len(dataset.classes), dtype=np.float32)
+        self.teacher: np.ndarray | None = None  # (clip of the data set, class) logits
+        self.n_views, self.views_of = 0, "clip"
+
+    def taught(self, teacher: np.ndarray) -> Crops:
+        """The same with a teacher's logits (clip of the data set, class) in each batch."""
+        crops = copy.copy(self)
+        crops.teacher = teacher
+        return crops
+
+    def viewed(self, n: int, of: str) -> Crops:
+        """The same with `n` further crops of each clip in the batch's `views`, nothing augmented.
+
+        of: "clip" draws them from the clip itself, "class" from clips of its class in other recordings.
+        """
+        crops = copy.copy(self)
+        crops.n_views, crops.views_of = n, of
+        return crops
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -52,7 +70,12 @@ class Crops(TorchDataset[Batch]):
         batch = self._batch(np.stack([self._crop(epoch, i) for _, i in items]), rows, epoch)
         if self.wave:
             batch = augmented(batch, self.wave, np.random.default_rng([_WAVE, self.seed, epoch, items[0][1]]))
-        return batch if self.n_drawn == self.n_frames else replace(batch, x=batch.x[..., : self.n_frames])
+        if self.n_drawn > self.n_frames:
+            batch = replace(batch, x=batch.x[..., : self.n_frames])
+        if self.n_views:
+            views = [[self._view(epoch, i, view) for _, i in items] for view in range(self.n_views)]
+            batch = replace(batch, views=torch.from_numpy(np.stack(views).astype(np.float32, copy=False)))
+        return batch
 
     def in_order(self) -> Iterator[Batch]:
         """Every training clip once, nothing drawn: a batch a clip, of the whole windows that fit in it.
@@ -76,29 +99,41 @@ class Crops(TorchDataset[Batch]):
             segment=tuple(self.dataset.segment[rows]),
             epoch=epoch,
             sample_rate_hz=self.store.sample_rate_hz,
+            teacher=None if self.teacher is None else torch.from_numpy(self.teacher[rows]),
         )
+
+    def _view(self, epoch: int, item: int, view: int) -> np.ndarray:
+        rng = np.random.default_rng([_VIEW, self.seed, epoch, item, view])
+        row = int(self.clips[item])
+        if self.views_of == "class":
+            own = self.dataset.target[self.rows] == self.dataset.target[row]
+            others = self.rows[own & (self.dataset.recording[self.rows] != self.dataset.recording[row])]
+            row = int(rng.choice(others)) if len(others) else row
+        return self._cut(row, self.n_frames, rng)
 
     def _crop(self, epoch: int, item: int) -> np.ndarray:
         """(channel, band, n_frames), or (n_drawn,) of a waveform."""
-        clip = self.store[int(self.clips[item])]
+        return self._cut(int(self.clips[item]), self.n_drawn, np.random.default_rng([_CROP, self.seed, epoch, item]))
+
+    def _cut(self, row: int, length: int, rng: np.random.Generator) -> np.ndarray:
+        clip = self.store[row]
         if self.store.cut == "waveform":
-            clip = fill_window(clip, self.n_drawn)
+            clip = fill_window(clip, length)
             heard = np.abs(clip) > self.silence_level
         else:
             clip = clip[0]
             heard = clip.max(axis=(0, 1)) > self.silence_level
-        spare = clip.shape[-1] - self.n_drawn
+        spare = clip.shape[-1] - length
         if spare <= 0:
             return np.ascontiguousarray(clip)
-        rng = np.random.default_rng([_CROP, self.seed, epoch, item])
-        middle = self.n_drawn // 2
+        middle = length // 2
         starts = np.flatnonzero(heard[middle : middle + spare + 1])
         if len(starts):
             start = int(rng.choice(starts))
         else:  # the sound lies at the clip's ends, nearer to them than half a window; or there is none
             centre = rng.choice(np.flatnonzero(heard)) if heard.any() else rng.integers(len(heard))
             start = int(np.clip(centre - middle, 0, spare))
-        return np.ascontiguousarray(clip[..., start : start + self.n_drawn])
+        return np.ascontiguousarray(clip[..., start : start + length])
 
 
 class EpochSampler(Sampler[Item]):

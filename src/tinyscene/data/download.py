@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
@@ -12,11 +13,11 @@ from dataclasses import asdict
 from pathlib import Path
 from threading import Event, Lock
 
-from ..errors import DataError, OutputError, TinysceneError, within
+from ..errors import DataError, OutputError, SettingError, TinysceneError, within
 from ..files import make_folder, write_whole
 from .fetch import Stopped, fetch
-from .packages import KnownSet, Package, find_set, from_record, zenodo_url
-from .unpack import unpack
+from .packages import KnownSet, Package, find_set, from_record, parts_of, zenodo_url
+from .unpack import Damaged, unpack
 
 RECORDS_URL = "https://zenodo.org/api/records/"
 MARKERS = ".unpacked"  # in a set's folder: a file for each package that is there whole
@@ -35,8 +36,8 @@ def get(
     """Fetches a known set into `to` and unpacks it there.
 
     An archive lies in `to` as NAME.part until it is whole and its MD5 agrees, then as NAME until it is unpacked; one
-    that was put there by hand is used. What is there already is not fetched again, and files of a package that have
-    gone or are shorter since bring that package back.
+    that was put there by hand is used and stays, or is renamed NAME.wrong if it is another file. What is there already
+    is not fetched again, and files of a package that have gone or are shorter since bring that package back.
 
     Args:
         name: see `packages.known_sets`.
@@ -50,11 +51,15 @@ def get(
         The set's own folder.
 
     Raises:
-        SettingError: no such set or part.
+        SettingError: no such set or part, or a mirror that is no URL.
         DataError: the set has no known record; a package cannot be fetched, is wrong or damaged.
-        OutputError: no room on the disk, or no right to write. What came is kept in all these cases.
+        OutputError: no room on the disk, or no right to write. What came is kept in all these cases; another call goes
+            on from it where the server can, see `fetch`.
     """
     within("get's workers", workers, 1, 16)
+    only = None if only is None else parts_of(only)
+    if base_url is not None and not re.match(r"https?://[^\s/]+[^\s]*$", base_url):
+        raise SettingError(f"--mirror takes the URL of a folder, http://... or https://...; '{base_url}' came.")
     known = find_set(name)
     if not known.can_be_fetched:
         raise DataError(f"{known.name} ({known.title}) cannot be fetched: {known.note}.")
@@ -98,13 +103,15 @@ def missing_files_of(known: KnownSet, to: Path) -> dict[Package, list[str] | Non
 def read_marker(path: Path) -> dict[str, int] | None:
     """The files of an unpacked package and their sizes; None without a marker that can be read."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))["files"]
-    except (OSError, ValueError, KeyError, TypeError):
+        return {str(file): int(size) for file, size in json.loads(path.read_text(encoding="utf-8"))["files"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def what_is_wrong(path: Path, package: Package) -> str | None:
     """How a file differs from what is published of it; None if it does not, or nothing is published."""
+    if not path.is_file():
+        return "it is a folder"
     size = path.stat().st_size
     if package.bytes is not None and size != package.bytes:
         return f"{size:,} bytes came, the record says {package.bytes:,}"
@@ -126,7 +133,7 @@ def _ask_record(known: KnownSet) -> KnownSet:
     record = str(known.record)
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "record.json"
-        fetch(RECORDS_URL + record, answer, None, resume=False, stop=Event())
+        fetch(RECORDS_URL + record, answer, None, checked=False, stop=Event())
         try:
             listing = json.loads(answer.read_bytes())
         except ValueError:
@@ -158,6 +165,23 @@ class _Job:
     def part(self, package: Package) -> Path:
         """Where it grows."""
         return self.archive(package).with_name(package.file + ".part")
+
+    def fetched(self, package: Package) -> Path:
+        """A file that says that a whole archive was fetched by us: such a one may be deleted, a user's may not."""
+        return self.folder / MARKERS / f"{package.file}.fetched"
+
+    def remove(self, package: Package) -> None:
+        """Delete an archive that we fetched."""
+        self.archive(package).unlink(missing_ok=True)
+        self.fetched(package).unlink(missing_ok=True)
+
+    def set_aside(self, archive: Path, wrong: str) -> Path:
+        """Rename a file that is not the record's: it may be somebody's own. Gives its new place."""
+        names = (archive.with_name(f"{archive.name}.wrong{n or ''}") for n in range(1000))
+        aside = next(name for name in names if not os.path.lexists(name))
+        os.rename(archive, aside)
+        self.say(f"{archive} is not the file of the record: {wrong}. It is left as {aside.name}.")
+        return aside
 
     def check_room(self, todo: list[Package], workers: int) -> None:
         """Room for all that is unpacked, and for the archives that lie there at the same time.
@@ -208,7 +232,7 @@ class _Job:
             raise full
         if failures:
             more = f" ({len(failures) - 1} more of {len(todo)} packages failed too)" if len(failures) > 1 else ""
-            raise DataError(f"{failures[0]}{more} The same command goes on from what is there.")
+            raise DataError(f"{failures[0]}{more} The same command tries again; packages that are done stay.")
 
     def one(self, package: Package) -> None:
         """Fetches, checks, unpacks and marks a package."""
@@ -216,31 +240,40 @@ class _Job:
             raise Stopped
         archive, part = self.archive(package), self.part(package)
         if archive.exists() and (wrong := what_is_wrong(archive, package)):
-            self.say(f"{archive} is not the file of the record: {wrong}. Deleted, fetched again.")
-            archive.unlink()
+            self.set_aside(archive, wrong)
         if not archive.exists():
             url = package.url if self.base_url is None else f"{self.base_url.rstrip('/')}/{package.file}"
-            fetch(url, part, package.bytes, package.md5 is not None, self.stop, self._advance)
+            fetch(url, part, package.bytes, package.md5 is not None, self.stop, self._advance, self.say)
             if wrong := what_is_wrong(part, package):
                 part.unlink()
                 raise DataError(f"{url} is not the file of the record: {wrong}. Deleted.")
+            if package.is_archive:
+                make_folder(self.fetched(package).parent, "Name another folder with --to.")
+                write_whole(self.fetched(package), "")
             os.replace(part, archive)
         if package.is_archive:
             try:
                 files = unpack(archive, self.folder, self.stop)
-            except DataError:
-                if package.md5 is None:  # nothing else would tell a later run that it is bad
-                    archive.unlink()
-                raise
+            except Damaged as error:
+                if self.fetched(package).exists():
+                    if package.md5 is None:  # nothing else would tell a later run that it is bad
+                        self.remove(package)
+                    raise
+                aside = self.set_aside(archive, "it is damaged")
+                raise DataError(f"{error} It was not fetched by this command; it lies at {aside} now.") from None
         else:
             files = {package.file: _bytes_of(archive)}
         marker = marker_of(self.known, self.to, package.file)
         make_folder(marker.parent, "Name another folder with --to.")
         write_whole(marker, json.dumps({"package": asdict(package), "files": files}))
-        if package.is_archive and not self.keep_archives:
-            archive.unlink()
+        ours = self.fetched(package).exists()
+        if ours and self.keep_archives:
+            self.fetched(package).unlink()  # from now on it is the user's
+        elif ours:
+            self.remove(package)
+        kept = "; the archive was there before and stays" if package.is_archive and not ours else ""
         checked = "MD5 agrees" if package.md5 else "not checked: no checksum is published"
-        self.say(f"{package.file}: {len(files):,} {'file' if len(files) == 1 else 'files'}, {checked}")
+        self.say(f"{package.file}: {len(files):,} {'file' if len(files) == 1 else 'files'}, {checked}{kept}")
 
     def _advance(self, n_bytes: int) -> None:
         with self.lock:
@@ -257,8 +290,8 @@ def _cannot_write(to: Path, error: OSError | OutputError) -> OutputError:
     if isinstance(error, OutputError):
         return error
     return OutputError(
-        f"{error.filename or to} cannot be written: {error.strerror or error}. What came is kept; free some room or "
-        "mend it, and the same command goes on."
+        f"{error.filename or to} cannot be read or written: {error.strerror or error}. What came is kept; free some "
+        "room or mend it, and give the same command again."
     )
 
 

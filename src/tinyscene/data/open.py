@@ -12,6 +12,7 @@ from ..errors import DataError
 from .bad_rows import BadRows
 from .dataset import Dataset
 from .folders import SUFFIXES, open_files, open_folders
+from .simulated_clips import unfinished
 from .tables import HEADERS, dataset_of_table, open_table
 from .tau import is_tau, open_tau
 from .usable import compared_with_disk
@@ -44,6 +45,8 @@ def open_dataset(
         raise DataError(f"--column takes {', '.join(HEADERS)}; '{sorted(unknown)[0]}' came.")
     if not path.exists():
         raise DataError(f"the data set {path} does not exist.")
+    if told := unfinished(path):
+        raise DataError(told)
     bad = BadRows(skip_bad)
     dataset = _read(path, columns, bad, fold, labelled)
     notes = [*dataset.notes, *bad.told()]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 
-from ..errors import DataError, unknown
+from ..errors import DataError, SettingError, unknown
 
 KINDS = ("doc", "meta", "audio")
 _STEM = "TAU-urban-acoustic-scenes-"
@@ -95,19 +95,32 @@ class KnownSet:
         """The same set with the packages of these kinds.
 
         Raises:
-            SettingError: a kind that there is not.
+            SettingError: no kind, or one that there is not.
             DataError: none of its packages is of these kinds.
         """
         if kinds is None:
             return self
-        wanted = set(kinds)
-        for kind in sorted(wanted - set(KINDS)):
-            raise unknown("--only", "part", kind, KINDS)
+        wanted = set(parts_of(kinds))
         kept = tuple(package for package in self.packages if package.kind in wanted)
         if not kept:
             there = ", ".join(dict.fromkeys(package.kind for package in self.packages))
             raise DataError(f"{self.name} has no part {' or '.join(sorted(wanted))}; its parts are {there}.")
         return self.with_packages(kept)
+
+
+def parts_of(kinds: Iterable[str]) -> tuple[str, ...]:
+    """The kinds, each once.
+
+    Raises:
+        SettingError: no kind, or one that there is not.
+    """
+    wanted = sorted(set(kinds))
+    if not wanted:
+        raise SettingError(f"--only takes {', '.join(KINDS)}, with a comma between several; nothing came.")
+    for kind in wanted:
+        if kind not in KINDS:
+            raise unknown("--only", "part", kind, KINDS)
+    return tuple(wanted)
 
 
 @cache

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,18 +19,34 @@ from typing import Any
 
 import numpy as np
 
-from ..audio import decode_audio, mono, write_wav
+from ..audio import audio_info, decode_audio, mono, write_wav
 from ..errors import AudioError, DataError, OutputError, SettingError
 from ..files import make_folder, write_whole
 from .dataset import Dataset
 from .device_spec import DeviceSpec, SimulatedDevice, read_spec
 from .open import open_dataset
-from .simulated_clips import Row, SourceClip, fold_lists, source_clips
+from .simulated_clips import (
+    CONTINUE,
+    LAST,
+    Row,
+    SourceClip,
+    begin,
+    check_folder,
+    clips_to_leave_out,
+    command_of,
+    counted,
+    fold_lists,
+    found_recipe,
+    shown,
+    source_clips,
+    unlisted_clips,
+    write_lists,
+)
 from .simulated_device import compressed, convolved, prepared_response
 
 VERSION = 1  # raise it whenever the files of an unchanged spec would sound different
-MARKER = "simulated.json"
 BITS = (16, 24)
+_BLOCK = 4096  # bytes that a file takes beyond its samples: header, a block that is not full
 _LEAST_BYTES = 45  # of a wav file with one sample or more: a shorter one was lost with the power
 
 
@@ -43,6 +58,8 @@ def simulate_devices(
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     responses: Path | None = None,
+    skip_bad: bool = False,
+    say: Callable[[str], None] | None = None,
 ) -> Path:
     """Writes the set into `to`; what already lies there from a run of the same spec is kept.
 
@@ -54,16 +71,20 @@ def simulate_devices(
     Args:
         source: a set that `open_dataset` reads, of one device.
         spec: see `read_spec`; `responses` is the folder of its impulse responses, if they lie elsewhere.
-        to: a folder that is missing, empty or holds this set, finished or not. The lists are written last.
+        to: a folder that is missing, empty or holds this set, finished or not. The lists are written last; until then
+            unfinished.txt there has the command that goes on, and `unfinished` tells it.
         bits: 16 or 24, PCM without dither.
         workers: processes, one a core if None. The bytes do not depend on it. 1 stays in this process.
-        progress: called with (files there, files in all).
+        progress: called with (clips decoded, clips) as a new set begins, then with (files there, files in all).
+        skip_bad: leave out rows that cannot be used and clips that cannot be decoded, and say so; the marker keeps
+            their names.
+        say: called with a line for what is left out.
 
     Raises:
         SettingError: a number or key out of range.
         DataError: a source with several devices, without labels or with clips that cannot be decoded; a missing
             response.
-        OutputError: `to` holds something else or cannot be written; nothing is overwritten.
+        OutputError: `to` holds something else, has too little room or cannot be written; nothing is overwritten.
     """
     to = Path(to)
     if bits not in BITS:
@@ -71,9 +92,25 @@ def simulate_devices(
     if workers is not None and workers < 1:
         raise SettingError(f"simulate_devices' workers takes 1 or more; {workers} came.")
     wanted = read_spec(spec if isinstance(spec, Mapping) else Path(spec), responses)
-    dataset = open_dataset(source)
+    for device in wanted.devices.values():
+        _response(str(device.response))
+    say = say or (lambda line: None)
+    found = found_recipe(to)
+    check_folder(to, found, {})
+    dataset = open_dataset(source, skip_bad=skip_bad)
+    left_out = tuple(found.get("left_out", ())) if found and skip_bad else ()
+    if found is None:
+        fold_lists(dataset.name, source_clips(dataset), wanted)  # what it refuses is told before all are decoded
+        left_out = clips_to_leave_out(dataset, skip_bad, say, progress)
+    for note in dataset.notes:
+        say(note)
+    if left_out:
+        say(f"{counted(len(left_out))} left out, which cannot be decoded (--skip-bad): {shown(left_out)}")
+        dataset = dataset.take(np.flatnonzero(~np.isin(dataset.files.astype(str), left_out)))
     clips = source_clips(dataset)
     folds = fold_lists(dataset.name, clips, wanted)
+    if told := unlisted_clips(clips, folds):
+        say(told)
     every = tuple(dict.fromkeys((*wanted.train_devices, *wanted.test_devices)))
     # A clip is made on the devices that some list wants it on.
     needed: dict[str, set[str]] = {clip.source: set() if folds else set(every) for clip in clips}
@@ -81,11 +118,21 @@ def simulate_devices(
         for clip, device in (*train, *test):
             needed[clip.source].add(device)
     made = [(clip, tuple(device for device in every if device in needed[clip.source])) for clip in clips]
-    _claim(to, _recipe(dataset, wanted, bits))
-    _write_audio(dataset, wanted, to, bits, made, workers or os.cpu_count() or 1, progress)
-    _write_lists(to, made, folds)
+    recipe = _recipe(dataset, wanted, bits) | ({"left_out": list(left_out)} if left_out else {})
+    check_folder(to, found, recipe)
+    jobs = _jobs(dataset, wanted, to, bits, made)
+    _check_room(to, jobs, bits)
+    total = sum(len(devices) for _, devices in made)
+    if found is not None and jobs:
+        there = total - sum(len(targets) for _, targets, _ in jobs)
+        say(f"{to} was begun before: {there:,} of its {counted(total)} are there, the others are made now")
+    if jobs or not (to / LAST).is_file():
+        begin(to, recipe, command_of(source, spec, to, bits, responses, skip_bad))
+    _write_audio(dataset.name, jobs, total, workers or os.cpu_count() or 1, progress)
+    write_lists(to, [(clip, devices) for clip, devices in made if devices], folds)
     if dataset.synthetic:
         write_whole(to / "synthetic.json", json.dumps({"made_by": "tinyscene", "source": dataset.name}) + "\n")
+    (to / CONTINUE).unlink(missing_ok=True)
     return to
 
 
@@ -116,74 +163,48 @@ def _recipe(dataset: Dataset, spec: DeviceSpec, bits: int) -> dict[str, Any]:
     }
 
 
-def _claim(to: Path, recipe: dict[str, Any]) -> None:
-    """Make the folder ours: the recipe stands in it before the first clip does, so that a cut run is known again."""
-    make_folder(to, "Choose another --to.")
-    marker = to / MARKER
-    if marker.is_file():
+def _check_room(to: Path, jobs: Sequence[Job], bits: int) -> None:
+    """OutputError where the clips that are still to be made do not fit."""
+    need = 0
+    for source, targets, _ in jobs:
         try:
-            found = json.loads(marker.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            found = {}
-        other = [key for key in recipe if not isinstance(found, dict) or found.get(key) != recipe[key]]
-        if other:
-            raise OutputError(
-                f"{to} holds a simulated set with other {', '.join(other)}; it is left as it is. Choose another --to, "
-                "or remove that folder first."
-            )
-    elif any(to.iterdir()):
-        raise OutputError(f"{to} is not empty and holds no simulated set (no {MARKER}); choose another --to.")
-    else:
-        write_whole(marker, json.dumps(recipe, indent=2) + "\n")
-    make_folder(to / "audio", "Choose another --to.")
-    for half in (to / "audio").glob(".*.wav.*"):  # of a run that was killed
-        half.unlink(missing_ok=True)
-
-
-def _write_lists(to: Path, made: Sequence[tuple[SourceClip, Row]], folds: Mapping[str, tuple[Any, ...]]) -> None:
-    head = ("filename", "scene_label", "identifier", "source_label")
-    if folds:
-        make_folder(to / "evaluation_setup", "Choose another --to.")
-    for number, parts in folds.items():
-        train, test = ([clip.row(device) for clip, device in part] for part in parts)
-        setup = to / "evaluation_setup" / f"fold{number}"
-        _write_table(Path(f"{setup}_train.csv"), [head[:2], *(row[:2] for row in train)])
-        _write_table(Path(f"{setup}_test.csv"), [head[:1], *(row[:1] for row in test)])
-        _write_table(Path(f"{setup}_evaluate.csv"), [head[:2], *(row[:2] for row in test)])
-    sources = [(clip.stem, clip.source, clip.label, clip.fold) for clip, _ in made]
-    _write_table(to / "source.csv", [("clip", "source", "scene_label", "fold"), *sources])
-    write_whole(to / "README.md", _README)
-    rows = [(*clip.row(device), clip.fold) for clip, devices in made for device in devices]
-    _write_table(to / "meta.csv", [(*head, "fold"), *rows])  # last: with it the set is whole
-
-
-def _write_table(path: Path, rows: Iterable[Row]) -> None:
-    text = io.StringIO(newline="")
-    csv.writer(text, delimiter="\t", lineterminator="\n").writerows(rows)
-    write_whole(path, text.getvalue())
+            n_samples = audio_info(source).n_samples
+        except AudioError:  # gone since the others were looked at: the one who makes it will tell
+            n_samples = 0
+        need += len(targets) * (n_samples * bits // 8 + _BLOCK)
+    there = next(path for path in (to, *to.absolute().parents) if os.path.exists(path))
+    free = shutil.disk_usage(there).free
+    if not free and not to.exists():  # of no disk at all, such as /proc: the reason is told, not its size
+        make_folder(to, "Choose another --to.")
+        to.rmdir()
+    if need > free:
+        raise OutputError(
+            f"the clips need {need:,} bytes and {to} has {free:,} free. Free some room, take --bits 16, or choose "
+            "another --to."
+        )
 
 
 # ---- sound ----
 
 
-def _write_audio(
-    dataset: Dataset,
-    spec: DeviceSpec,
-    to: Path,
-    bits: int,
-    made: Sequence[tuple[SourceClip, Row]],
-    workers: int,
-    progress: Callable[[int, int], None] | None,
-) -> None:
-    audio = to / "audio"
-    there = {entry.name for entry in os.scandir(audio) if entry.stat().st_size >= _LEAST_BYTES}
-    jobs, total = [], 0
+def _jobs(dataset: Dataset, spec: DeviceSpec, to: Path, bits: int, made: Iterable[tuple[SourceClip, Row]]) -> list[Job]:
+    """The clips that are not there yet."""
+    try:
+        there = {entry.name for entry in os.scandir(to / "audio") if entry.stat().st_size >= _LEAST_BYTES}
+    except OSError:
+        there = set()
+    jobs = []
     for clip, devices in made:
-        total += len(devices)
         missing = [device for device in devices if Path(clip.file(device)).name not in there]
         if missing:
             targets = [(str(to / clip.file(device)), spec.devices.get(device)) for device in missing]
             jobs.append((str(dataset.root / clip.source), targets, bits))
+    return jobs
+
+
+def _write_audio(
+    name: str, jobs: Sequence[Job], total: int, workers: int, progress: Callable[[int, int], None] | None
+) -> None:
     done = total - sum(len(targets) for _, targets, _ in jobs)
     bad = []
     if progress:
@@ -196,8 +217,9 @@ def _write_audio(
             progress(done, total)
     if bad:
         raise DataError(
-            f"{len(bad)} of {len(made)} clips of {dataset.name} cannot be used: {' '.join(sorted(bad)[:5])} "
-            "The others are done: mend these and run the same command again."
+            f"{counted(len(bad))} of {name} could not be decoded any more: "
+            f"{shown(sorted(error.rstrip('.') for error in bad), '; ')} The others are done: bring these back as they "
+            "were and run the same command again."
         )
 
 
@@ -248,16 +270,12 @@ def _record(job: Job) -> tuple[int, str]:
 
 @cache
 def _prepared(name: str, rate: int) -> np.ndarray:
-    waveform, own_rate = decode_audio(name)
-    response = prepared_response(mono(waveform.astype(np.float64), name=name), own_rate, rate)
-    if not len(response):
+    return prepared_response(*_response(name), rate)
+
+
+def _response(name: str) -> tuple[np.ndarray, int]:
+    waveform, rate = decode_audio(name)
+    response = mono(waveform.astype(np.float64), name=name)
+    if not response.any():
         raise DataError(f"the impulse response {name} is silent; a measured one is taken.")
-    return response
-
-
-_README = f"""# Simulated devices
-
-Made by `tinyscene data simulate-devices` from the set, responses and compressors that `{MARKER}` names: the first
-training device is the clip as recorded, the others are that clip through a measured microphone response and a
-compressor. `source.csv` says which source clip each one is. The licence of the source holds for these clips too.
-"""
+    return response, rate

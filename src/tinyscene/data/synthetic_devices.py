@@ -18,6 +18,7 @@ CLIP_SAMPLES = SAMPLE_RATE_HZ
 N_TAPS = 1025  # odd, so that the delay of the linear-phase filters is a whole number of samples
 # What a scene renders for one clip: the clip, the run-in of the longest filter, rounded up to a fast FFT length.
 RENDER_SAMPLES = 46080
+RUN_IN_SAMPLES = RENDER_SAMPLES - CLIP_SAMPLES
 PEAK = 0.9  # of full scale; no clip is louder
 _BLOCK = 441  # samples between two gain values of the compressor: 10 ms
 
@@ -83,22 +84,20 @@ def device_fir(device: str) -> np.ndarray:
     return np.asarray(firwin2(N_TAPS, freq_hz, 10 ** (response_db(device, freq_hz) / 20), fs=SAMPLE_RATE_HZ))
 
 
-def spectrum(wave: np.ndarray) -> np.ndarray:
-    """(RENDER_SAMPLES,) float32 -> (freq,) complex64. SciPy's transform: NumPy's takes three times as long here."""
-    return np.asarray(scipy.fft.rfft(wave))
+def spectrum(wave: np.ndarray, n: int = RENDER_SAMPLES) -> np.ndarray:
+    """(n or less,) float32 -> (freq,) complex64. SciPy's transform: NumPy's takes three times as long here."""
+    return np.asarray(scipy.fft.rfft(wave, n))
 
 
-def waveform(bins: np.ndarray) -> np.ndarray:
-    """(freq,) complex64 -> (RENDER_SAMPLES,) float32."""
-    return np.asarray(scipy.fft.irfft(bins, RENDER_SAMPLES))
+def waveform(bins: np.ndarray, n: int = RENDER_SAMPLES) -> np.ndarray:
+    """(freq,) complex64 -> (n,) float32."""
+    return np.asarray(scipy.fft.irfft(bins, n))
 
 
 @cache
-def _transfer(device: str) -> np.ndarray:
-    """(freq,) complex64: the filter at the bins of a rendered scene."""
-    taps = np.zeros(RENDER_SAMPLES, np.float32)
-    taps[:N_TAPS] = device_fir(device)
-    return spectrum(taps)
+def _transfer(device: str, n: int) -> np.ndarray:
+    """(freq,) complex64: the filter at the bins of a scene of n samples."""
+    return spectrum(device_fir(device).astype(np.float32), n)
 
 
 def _compress(wave: np.ndarray, threshold_db: float, ratio: float) -> np.ndarray:
@@ -117,17 +116,20 @@ def record(scene: np.ndarray, device: str, rng: np.random.Generator) -> np.ndarr
     """What `device` makes of a scene.
 
     Args:
-        scene: (RENDER_SAMPLES,) float32, full scale 1.
+        scene: (RUN_IN_SAMPLES + a whole number of CLIP_SAMPLES,) float32, full scale 1.
         rng: draws the noise floor, and nothing else.
 
     Returns:
-        (CLIP_SAMPLES,) float32 within -PEAK..PEAK. All devices have the same delay: parallel recordings are aligned.
+        the scene without its run-in, float32 within -PEAK..PEAK. All devices have the same delay: parallel recordings
+        are aligned.
     """
     d = DEVICES[device]
+    n_clip = len(scene) - RUN_IN_SAMPLES
+    n = scipy.fft.next_fast_len(len(scene), True) or len(scene)  # never 0: for the type checker
     # The product of the spectra is a circular convolution; past the first taps - 1 samples it is the linear one.
-    filtered = waveform(spectrum(scene) * _transfer(device))[N_TAPS - 1 :][:CLIP_SAMPLES]
+    filtered = waveform(spectrum(scene, n) * _transfer(device, n), n)[N_TAPS - 1 :][:n_clip]
     wave = _compress(filtered * np.float32(10 ** (d.gain_db / 20)), d.threshold_db, d.ratio)
-    wave = wave + rng.standard_normal(CLIP_SAMPLES, dtype=np.float32) * np.float32(10 ** (d.noise_db / 20))
+    wave = wave + rng.standard_normal(n_clip, dtype=np.float32) * np.float32(10 ** (d.noise_db / 20))
     return wave * np.float32(min(1.0, PEAK / float(np.max(np.abs(wave)))))
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from ..errors import DataError
 from .bad_rows import BadRows
 from .dataset import Dataset, make_dataset, unlabelled_dataset
 from .tables import Table, read_table
+from .tau_names import Columns
 from .usable import tidy, usable_rows
 
 # The scenes of every TAU set in the order of all DCASE baselines, and the three groups of the 3-class sets.
@@ -44,30 +45,6 @@ WITHDRAWN = frozenset(  # in the first release of 2020 Mobile only
         "tram-barcelona-275-8394-c.wav",
     )
 )
-NO_TAU_NAME = "'{file}' is no TAU file name: <scene>-<city>-<location>-<segment>[-<second>]-<device>.wav"
-
-
-@dataclass(frozen=True)
-class ClipName:
-    """What a TAU file name says: <scene>-<city>-<location>-<segment>[-<second>]-<device>.wav."""
-
-    scene: str
-    city: str
-    location: str
-    segment: str
-    device: str
-
-
-def parse_name(file: str) -> ClipName:
-    """The parts of a TAU file name.
-
-    Raises:
-        DataError: the name has not five or six parts.
-    """
-    parts = PurePosixPath(file).stem.split("-")
-    if len(parts) not in (5, 6):
-        raise DataError(f"{NO_TAU_NAME.format(file=file)}.")
-    return ClipName(parts[0], parts[1], parts[2], parts[3], parts[-1])
 
 
 def is_tau(folder: Path) -> bool:
@@ -124,7 +101,7 @@ def open_tau(folder: Path, bad: BadRows | None = None, fold: str | None = None) 
     withdrawn = [file for file in label if file.rpartition("/")[2] in WITHDRAWN]
     for file in withdrawn:
         del label[file]
-    columns = _Columns(label, [table for table, _ in tables], bad)
+    columns = Columns(label, [table for table, _ in tables], bad)
     return make_dataset(
         name=folder.name,
         root=folder,
@@ -149,38 +126,6 @@ def in_three_classes(dataset: Dataset) -> Dataset:
     of_class = np.asarray([group[name] for name in dataset.classes], dtype=np.int64)
     note = f"the scenes are taken together as {', '.join(groups)}, the classes of the system."
     return replace(dataset, classes=tuple(groups), target=of_class[dataset.target], notes=(*dataset.notes, note))
-
-
-class _Columns:
-    """What the names of the clips say, column by column; equal words are kept once."""
-
-    def __init__(self, names: Iterable[str], tables: Sequence[Table], bad: BadRows):
-        self.files: list[str] = []
-        self.device: list[str] = []
-        self.city: list[str] = []
-        self.recording: list[str] = []
-        self.segment: list[str] = []
-        once: dict[str, str] = {}
-        moments: dict[str, tuple[str, str, str]] = {}  # several devices hear each
-        for file in names:
-            moment, _, device = file[file.rfind("/") + 1 : file.rfind(".")].rpartition("-")
-            known = moments.get(moment)
-            if known is None:
-                parts = moment.split("-")
-                if len(parts) not in (4, 5):
-                    table = next(table for table in tables if file in table.columns["filename"])
-                    line = table.lines[table.columns["filename"].index(file)]
-                    bad.add(table.path, line, NO_TAU_NAME.format(file=file))
-                    continue
-                recording = "-".join(parts[:3])
-                known = once.setdefault(parts[1], parts[1]), once.setdefault(recording, recording), moment
-                moments[moment] = known
-            city, recording, segment = known
-            self.files.append(file)
-            self.device.append(once.setdefault(device, device))
-            self.city.append(city)
-            self.recording.append(recording)
-            self.segment.append(segment)
 
 
 def _listed(path: Path, bad: BadRows) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -244,8 +244,9 @@ def _escaped_markdown(cells: Sequence[str]) -> list[str]:
 
 def _escaped_latex(text: str) -> str:
     special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    special |= {"<": r"\textless{}", ">": r"\textgreater{}"} | {char: f"\\{char}" for char in "&%$#_{}"}
-    replaced: Callable[[re.Match[str]], str] = lambda found: special[found[0]]  # noqa: E731
-    safe = re.sub(r"[\\~^<>&%$#_{}]", replaced, _one_line(text))
+    special |= {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "`": r"\`{}"}
+    special |= {char: f"{{{char}}}" for char in "[*"}  # after a row's end LaTeX takes them for that command's
+    special |= {char: f"\\{char}" for char in "&%$#_{}"}
+    safe = "".join(special.get(char, char) for char in _one_line(text))
     # a minus before a figure; two hyphens of a name are no dash
     return re.sub(r"-(?=-)", "-{}", re.sub(r"(?<![^ ])-(?=\d)", "$-$", safe))

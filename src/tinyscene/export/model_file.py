@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from .. import __version__
 from ..errors import ModelError, SettingError
+from ..evaluate import without_layers
 from ..files import write_whole
 from ..runtime.model_file import ModelCard, sealed
 from ..system import System
@@ -24,7 +25,7 @@ from .slimming import slim
 FORMS = ("features", "waveform")
 # Largest difference of a probability between file and eager network. An int8 file may round a value that lies
 # half way between two steps the other way, and each such step travels on through the layers.
-TOLERANCE = {"float32": 1e-4, "int8": 0.05}
+TOLERANCE = {"float32": 1e-4, "float16": 1e-4, "int8": 0.05}
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Export:
     labels: tuple[str, ...]
     network: nn.Module
     decide: nn.Module
-    precision: str  # "float32" or "int8"
+    precision: str  # "float32", "float16" or "int8"
     complexity: dict[str, Any]
     claims: dict[str, Any]
 
@@ -57,7 +58,7 @@ def write_model(export: Export, form: str, path: Path, waveforms: Tensor) -> Pat
         expected = export.decide(export.network(features)).numpy()
     example = features if form == "features" else waveforms
     deployed = Deployed(export.network, export.decide, None if form == "features" else front_end).eval()
-    model = slim(traced(deployed, example[:2], form))
+    model = slim(traced(deployed, example[:2], form), half=export.precision == "float16")
     _describe(model, export, form)
     data = sealed(model.SerializeToString())
     _compare(data, form, example.numpy(), expected, TOLERANCE[export.precision])
@@ -79,7 +80,8 @@ def _describe(model: onnx.ModelProto, export: Export, form: str) -> None:
         channels=system.task.channels,
         frontend=system.frontend.constants() if form == "features" else {},
         claims=export.claims,
-        complexity=export.complexity,
+        complexity=without_layers(export.complexity),
+        hop_samples=round((system.inference.hop_s or 0) * system.task.sample_rate_hz),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     for key, value in card.metadata().items():

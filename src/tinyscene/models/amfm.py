@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+import copy
 
 import torch
 from torch import Tensor, nn
@@ -46,14 +46,6 @@ class AMFM(nn.Module):
         within("AMFM.hidden", hidden, 1)
         within("AMFM.dropout", dropout, 0, 1)
         within("AMFM.in_channels", in_channels, 1)
-        self.numbers: dict[str, Any] = {
-            "n_classes": n_classes,
-            "filters": tuple(filters),
-            "hidden": hidden,
-            "reduction": reduction,
-            "dropout": dropout,
-            "in_channels": in_channels,
-        }
         stem, first, second, third, last = filters
         self.shared = nn.Sequential(
             nn.Sequential(MFMConv(in_channels, stem, 3), _pool()),
@@ -71,9 +63,9 @@ class AMFM(nn.Module):
 
     def without_groups(self) -> AMFM:
         """The network for inference, with these weights and without the branch of the groups."""
-        network = AMFM(**self.numbers)
-        network.load_state_dict({k: v for k, v in self.state_dict().items() if not k.startswith("groups.")})
-        return network.train(self.training)
+        network = copy.deepcopy(self)
+        network.groups = None
+        return network
 
 
 class AttentiveBlock(nn.Module):

@@ -6,6 +6,7 @@ from ..lazy import lazy_names
 
 if TYPE_CHECKING:
     from .caching import fill_caches
+    from .configured import configured
     from .demonstration import demonstrate
     from .energy import measured_energy, read_energy
     from .evaluating import claims_table, evaluate_run
@@ -13,12 +14,16 @@ if TYPE_CHECKING:
     from .preparing import Prepared, prepare
     from .run_folder import RunRecord, circumstances, open_run, start_run
     from .stages import finished_stages, run_stages
+    from .teaching import TEACHER, ask_teacher, take_logits
 
 __all__ = [
+    "TEACHER",
     "Prepared",
     "RunRecord",
+    "ask_teacher",
     "circumstances",
     "claims_table",
+    "configured",
     "demonstrate",
     "evaluate_run",
     "export_run",
@@ -31,6 +36,7 @@ __all__ = [
     "run_stages",
     "stage_complexity",
     "start_run",
+    "take_logits",
 ]
 
 __getattr__ = lazy_names(
@@ -38,7 +44,11 @@ __getattr__ = lazy_names(
     {
         "Prepared": "preparing",
         "RunRecord": "run_folder",
+        "TEACHER": "teaching",
+        "ask_teacher": "teaching",
         "circumstances": "run_folder",
+        "configured": "configured",
+        "take_logits": "teaching",
         "claims_table": "evaluating",
         "demonstrate": "demonstration",
         "evaluate_run": "evaluating",

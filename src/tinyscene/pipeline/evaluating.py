@@ -9,15 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from ..data import inner_validation
+from ..errors import SettingError
 from ..evaluate import Predictions, measure, write_report
 from ..export import FORMS
 from ..runtime import Classifier
 from ..system import System
-from ..train import JOURNAL, WEIGHTS, predict, read_journal
+from ..train import JOURNAL, WEIGHTS, Stage, read_journal
+from ..train.test_time import predict_augmented
 from .exporting import EVALUATION, model_path, stage_complexity
 from .preparing import Prepared, data_facts
 from .run_folder import RunRecord, write_json
-from .stages import finished_stages, restore_float, restore_int8
+from .stages import finished_stages, probabilities, restore
 
 
 def evaluate_run(prepared: Prepared, record: RunRecord, folder: Path, hop_s: float | None = None) -> dict[str, Any]:
@@ -29,31 +32,43 @@ def evaluate_run(prepared: Prepared, record: RunRecord, folder: Path, hop_s: flo
     Raises:
         ModelError: nothing is trained yet.
     """
-    restore_float(prepared, folder)  # says so if nothing is trained
+    restore(prepared, folder)  # says so if nothing is trained
     store = prepared.store(prepared.split.test, "windows", hop_s)
     stages, exported, complexity, journal = {}, {}, {}, {}
     side_by_side = {}
     for stage in finished_stages(prepared, folder):
         name, own = stage.name, folder / stage.name
-        network = restore_int8(prepared, folder, stage) if stage.compresses else restore_float(prepared, folder, stage)
+        network = restore(prepared, folder, stage)
         finish = prepared.front_end.finish
-        probabilities = predict(network, finish, prepared.decide, store, np.arange(len(store)))
-        stages[name] = side_by_side[name] = _measured(prepared, probabilities, own / "predictions.csv")
+        said = probabilities(prepared, folder, stage, network, store, prepared.split.test)
+        stages[name] = side_by_side[name] = _measured(prepared, said, own / "predictions.csv")
         complexity[name] = stage_complexity(prepared, folder, stage)
+        looks = prepared.system.inference
+        if looks.augment and not stage.per_device:
+            augment, rows = [spec.build() for spec in looks.augment], np.arange(len(store))
+            said = predict_augmented(
+                network, finish, prepared.decide, store, rows, augment, looks.repeats, prepared.seed
+            )
+            again = f"{name}+tta"
+            stages[again] = side_by_side[again] = _measured(prepared, said, own / "predictions-tta.csv")
+            complexity[again] = complexity[name] | {
+                key: looks.repeats * complexity[name][key] for key in ("macs", "macs_per_s", "macs_tflite", "macs_true")
+            }
         journal[name] = read_journal(own / JOURNAL)
         for path in (model_path(prepared, folder, name, form) for form in FORMS):
             if not path.is_file() or path.stat().st_mtime < (own / WEIGHTS).stat().st_mtime:
                 continue  # not exported, or exported before the stage was trained anew
             with prepared.progress(f"classify with {path.name}") as report:
-                probabilities = _by_runtime(prepared, path, hop_s, report)
+                said = _by_runtime(prepared, path, hop_s, report)
             predictions = own / f"predictions-{path.stem.rpartition('-')[2]}.csv"
-            exported[path.name] = side_by_side[path.name] = _measured(prepared, probabilities, predictions)
+            exported[path.name] = side_by_side[path.name] = _measured(prepared, said, predictions)
     last = list(stages)[-1]
     result = {
         "run": str(folder),
         "system": prepared.system.name,
         "data": data_facts(prepared),
         "stage": last,
+        "predictions": f"{last.removesuffix('+tta')}/predictions{'-tta' if last.endswith('+tta') else ''}.csv",
         **stages[last],
         "stages": stages,
         "exported": exported,
@@ -96,20 +111,48 @@ def claims_table(system: System) -> list[dict[str, Any]]:
     ]
 
 
-def _measured(prepared: Prepared, probabilities: np.ndarray, path: Path) -> dict[str, Any]:
-    test = prepared.dataset.take(prepared.split.test)
-    predictions = Predictions(
-        classes=test.classes,
-        probabilities=probabilities,
-        target=test.target,
-        files=[str(file) for file in test.files],
-        devices=[str(device) for device in test.device],
-        cities=[str(city) for city in test.city],
-        recordings=[str(recording) for recording in test.recording],
-    )
-    predictions.write_csv(path)
+def measured(prepared: Prepared, predictions: Predictions) -> dict[str, Any]:
+    """The figures of predictions of the run's test clips, in their order."""
+    segment = prepared.dataset.segment[prepared.split.test]
     # A TAU clip of a second says of which ten it is: scene-city-location-segment-second.
-    return measure(predictions, segments=["-".join(name.split("-")[:4]) for name in test.segment])
+    return measure(predictions, segments=["-".join(name.split("-")[:4]) for name in segment])
+
+
+def held_out_predictions(prepared: Prepared, folder: Path, stage: Stage) -> Predictions:
+    """What a stage says of the training clips that were held out of its training.
+
+    Raises:
+        SettingError: it held none out.
+    """
+    share = stage.validation_share
+    if not share:
+        raise SettingError(
+            f"the stage {stage.name} of {folder} held no training clips out, and something is to be fitted on such: "
+            f"train it with --set recipe.{stage.name}.validation_share=0.1."
+        )
+    _, rows = inner_validation(prepared.dataset, prepared.split.train, share, prepared.seed)
+    store = prepared.store(rows, "windows")
+    network = restore(prepared, folder, stage)
+    return _predictions(prepared, rows, probabilities(prepared, folder, stage, network, store, rows))
+
+
+def _measured(prepared: Prepared, probabilities: np.ndarray, path: Path) -> dict[str, Any]:
+    predictions = _predictions(prepared, prepared.split.test, probabilities)
+    predictions.write_csv(path)
+    return measured(prepared, predictions)
+
+
+def _predictions(prepared: Prepared, rows: np.ndarray, probabilities: np.ndarray) -> Predictions:
+    clips = prepared.dataset.take(rows)
+    return Predictions(
+        classes=clips.classes,
+        probabilities=probabilities,
+        target=clips.target,
+        files=[str(file) for file in clips.files],
+        devices=[str(device) for device in clips.device],
+        cities=[str(city) for city in clips.city],
+        recordings=[str(recording) for recording in clips.recording],
+    )
 
 
 def _by_runtime(prepared: Prepared, path: Path, hop_s: float | None, report: Callable[[int, int], None]) -> np.ndarray:

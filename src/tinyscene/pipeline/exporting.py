@@ -11,12 +11,13 @@ import torch
 from ..audio import read_audio, resample
 from ..compress import converted, fold
 from ..errors import SettingError, unknown
-from ..evaluate import count_complexity, without_layers
+from ..evaluate import count_complexity
 from ..export import Export, write_model
 from ..runtime import cut_windows
-from ..train import Fit
+from ..train import Stage
 from .preparing import Prepared
-from .stages import finished_stages, restore_float, restore_int8
+from .recipe import base_of, stages_of
+from .stages import finished_stages, restore
 
 EVALUATION = "evaluation.json"
 N_PROOF = 8  # windows on which the file is compared with the network before it is written
@@ -30,23 +31,26 @@ def export_run(prepared: Prepared, folder: Path, form: str, stage_name: str | No
         ModelError: nothing is trained yet, or the file disagrees with the network.
     """
     stages = {stage.name: stage for stage in finished_stages(prepared, folder)}
-    restore_float(prepared, folder)  # says so if nothing is trained
+    restore(prepared, folder)  # says so if nothing is trained
     name = stage_name or list(stages)[-1]
     if name not in stages:
         raise unknown(str(folder), "finished stage", name, stages)
     stage = stages[name]
-    if stage.compresses:
-        network, precision = converted(restore_int8(prepared, folder, stage)), "int8"
+    network = restore(prepared, folder, stage)
+    if stage.precision == "int8":
+        network = converted(network)  # type: ignore[arg-type]
     else:
-        network, precision = fold(restore_float(prepared, folder, stage)), "float32"
+        network = fold(network)
+    if stage.precision == "float16":
+        network = network.half().float()  # folded weights are stored in 16 bits too: the file's answers are these
     export = Export(
         name=f"{prepared.system.name}-{name}",
         system=prepared.system,
         labels=prepared.dataset.classes,
         network=network,
         decide=prepared.decide,
-        precision=precision,
-        complexity=without_layers(stage_complexity(prepared, folder, stage)),
+        precision=stage.precision,
+        complexity=stage_complexity(prepared, folder, stage),
         claims=_measured(folder, name, prepared),
     )
     return write_model(export, form, model_path(prepared, folder, name, form), _proof(prepared))
@@ -57,11 +61,14 @@ def model_path(prepared: Prepared, folder: Path, stage: str, form: str) -> Path:
     return folder / f"{prepared.system.name}-{stage}-{form}.onnx"
 
 
-def stage_complexity(prepared: Prepared, folder: Path, stage: Fit) -> dict[str, Any]:
-    """Counts of a stage's network; a compressed one's bytes are those of its int8 form."""
-    network = restore_float(prepared, folder, None if stage.compresses else stage)
-    int8_form = fold(network) if stage.compresses else None
-    return count_complexity(network, prepared.example()[:1], prepared.system.task.window_s, int8_form)
+def stage_complexity(prepared: Prepared, folder: Path, stage: Stage) -> dict[str, Any]:
+    """Counts of a stage's network; bytes are those of the form it is stored in."""
+    example, window_s = prepared.example()[:1], prepared.system.task.window_s
+    if stage.precision != "int8":
+        network = restore(prepared, folder, stage)
+        return count_complexity(network, example, window_s, half=stage.precision == "float16")
+    base = restore(prepared, folder, base_of(stages_of(prepared.system), stage))
+    return count_complexity(base, example, window_s, fold(base))
 
 
 def _proof(prepared: Prepared) -> torch.Tensor:

@@ -29,9 +29,12 @@ from ..data.tau import in_three_classes
 from ..errors import DataError, SettingError
 from ..frontends import FrontEnd
 from ..system import System
-from ..train import Decision, Job, Machine, group_membership
+from ..train import Decision, Job, Machine, Stage, group_membership
 from .learning import Numbers, completed, learn, learners, load_learned, save_learned
+from .pix2pix import found_generators, own_generators
+from .recipe import stages_of
 from .run_folder import RunRecord
+from .teaching import teacher_logits
 
 # Opens a progress display titled as told; what it gives is called with (done, all).
 Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
@@ -79,8 +82,7 @@ class Prepared:
             SettingError: naming the field, or what `machine` cannot serve.
         """
         self.network().eval()(self.example())
-        for spec in self.system.recipe:
-            spec.build()
+        stages_of(self.system)
         hidden = self.augmentations()["hidden"]
         if machine.compiled and hidden:
             raise SettingError(
@@ -92,6 +94,10 @@ class Prepared:
         """Two windows of finished features, to trace and to count on."""
         with torch.no_grad():
             return self.front_end(torch.zeros(2, self.system.window_samples))
+
+    def on(self, dataset: Dataset) -> Prepared:
+        """The same system, to listen to the clips of `dataset`, which has the same classes."""
+        return replace(self, dataset=dataset)
 
     def augmentations(self) -> dict[str, list[Augmentation]]:
         """Every augmentation, built, by its place.
@@ -118,7 +124,7 @@ class Prepared:
         if not numbers and learners(self.system):
             numbers = self._learn()
             save_learned(folder, numbers)
-        return replace(self, system=completed(self.system, numbers))
+        return own_generators(replace(self, system=completed(self.system, numbers)), folder)
 
     def with_learned(self) -> Prepared:
         """As `learned`, for who has no run: the front end as a run with this seed and split will have it."""
@@ -134,6 +140,7 @@ class Prepared:
             cut
         ]
         with self.progress(what) as report:
+            hop_s = hop_s or self.system.inference.hop_s if cut == "windows" else None
             return ClipStore(self.system, self.dataset.take(rows), cut, hop_s, progress=report)
 
     def crops(
@@ -149,11 +156,15 @@ class Prepared:
         )
         return Crops(store, self.dataset.take(self.split.train), own, self.seed, wave), held_out, store
 
-    def job(self, validation_share: float, resume: bool, machine: Machine, tensorboard: bool) -> Job:
-        """The training data of a stage, made ready: crops, held-out windows, augmentations."""
+    def job(self, stage: Stage, folder: Path, resume: bool, machine: Machine, tensorboard: bool) -> Job:
+        """The training data of a stage, made ready: crops, held-out windows, augmentations, what its teacher says."""
         augment = self.augmentations()
         cut = "waveform" if augment["wave"] or augment["spectrum"] else "whole"
-        crops, held_out, store = self.crops(validation_share, cut, augment["wave"])
+        crops, held_out, store = self.crops(stage.validation_share, cut, augment["wave"])
+        if stage.taught:
+            crops = crops.taught(teacher_logits(self.dataset.take(self.split.train), folder, stage.name))
+        if stage.views:
+            crops = crops.viewed(stage.views, stage.views_of)
         return Job(
             front_end=self.front_end,
             augment=augment,
@@ -195,14 +206,19 @@ def prepare(system: System, record: RunRecord, progress: Progress, folder: Path 
             f"{', '.join(record.classes)}."
         )
     if folder is not None:
-        system = completed(system, load_learned(folder))
-    return Prepared(system, dataset, _split(dataset, record), record.seed, progress)
+        system = found_generators(completed(system, load_learned(folder)), folder)
+    return Prepared(system, dataset, _split(dataset, record, system.whole), record.seed, progress)
 
 
-def _split(dataset: Dataset, record: RunRecord) -> Split:
+def _split(dataset: Dataset, record: RunRecord, whole: bool) -> Split:
     if record.test_share is not None:
-        return share_split(dataset, record.test_share, record.seed)
-    return fold_split(dataset, record.fold or "1")
+        split = share_split(dataset, record.test_share, record.seed)
+    else:
+        split = fold_split(dataset, record.fold or "1")
+    if not whole:
+        return split
+    how = f"all clips train, those of the test part ({split.how}) too: figures on them are no measure"
+    return Split(np.flatnonzero(dataset.target >= 0), split.test, how)
 
 
 def data_facts(prepared: Prepared) -> Mapping[str, object]:

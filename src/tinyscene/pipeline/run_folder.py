@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -31,6 +31,10 @@ class RunRecord:
     test_share: float | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
+    epochs_scale: float = 1.0
+    robust: str | None = None  # folder of device responses, or "" without one
+    whole: bool = False
+    teacher: str | None = None  # run or file whose answers are learned from
     skip_bad: bool = False
     left_out: tuple[str, ...] = ()  # clips that could not be decoded, with skip_bad
     classes: tuple[str, ...] = ()
@@ -42,7 +46,8 @@ class RunRecord:
     @property
     def chosen(self) -> dict[str, Any]:
         """What a resumed run must not change."""
-        keys = ("system", "data", "seed", "fold", "test_share", "columns", "settings", "skip_bad")
+        own = {"left_out", "classes", "created", "command", "machine", "versions"}
+        keys = [item.name for item in fields(self) if item.name not in own]
         return {key: getattr(self, key) for key in keys}
 
 

@@ -1,18 +1,18 @@
-"""Walks a recipe: each stage in its own folder of the run, each taking the network of the one before."""
+"""Walks a recipe: each stage in its own folder of the run, each beginning with the weights of an earlier one."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
 from torch import nn
 
+from ..data import ClipStore
 from ..errors import ModelError, SettingError
-from ..train import WEIGHTS, Fit, Machine, load
+from ..train import WEIGHTS, Machine, Stage, load, predict
+from ..train.per_device import networks_of, predict_per_device
 from .preparing import Prepared
-
-if TYPE_CHECKING:
-    from torch.fx import GraphModule
+from .recipe import base_of, stages_of
 
 
 def run_stages(
@@ -29,58 +29,75 @@ def run_stages(
 
     Raises:
         ModelError: compressing a run whose training stages have not ended.
-        SettingError: a recipe without such stages.
+        SettingError: a recipe without such stages, or with one that begins with a stage that is not before it.
     """
-    stages = [spec.build() for spec in prepared.system.recipe]
+    stages = stages_of(prepared.system)
     wanted = [stage for stage in stages if stage.compresses == compress]
     if not wanted:
         kind = "compressing" if compress else "training"
         raise SettingError(f"the recipe of {prepared.system.name} has no {kind} stage; add one to the system file.")
     prepared = prepared.learned(folder)
-    network = restore_float(prepared, folder) if compress else prepared.network()
+    if compress:
+        restore(prepared, folder)  # says so if nothing is trained
     for stage in wanted:
         own = folder / stage.name
         if resume and (own / WEIGHTS).is_file():
-            if not compress:
-                network.load_state_dict(load(own / WEIGHTS))
             continue
-        job = prepared.job(stage.validation_share, resume, machine or Machine(), tensorboard)
-        network = stage.run(network, job, own)
+        base = base_of(stages, stage)
+        network = prepared.network() if base is None else restore(prepared, folder, base)
+        job = prepared.job(stage, folder, resume, machine or Machine(), tensorboard)
+        stage.run(network, job, own)
     return [stage.name for stage in wanted]
 
 
-def finished_stages(prepared: Prepared, folder: Path) -> list[Fit]:
+def finished_stages(prepared: Prepared, folder: Path) -> list[Stage]:
     """The stages of the recipe that have their weights, in order."""
-    return [stage for spec in prepared.system.recipe if (folder / (stage := spec.build()).name / WEIGHTS).is_file()]
+    return [stage for stage in stages_of(prepared.system) if (folder / stage.name / WEIGHTS).is_file()]
 
 
-def restore_float(prepared: Prepared, folder: Path, stage: Fit | None = None) -> nn.Module:
-    """The network of a training stage that has ended, by default the last one, in eval.
+def restore(prepared: Prepared, folder: Path, stage: Stage | None = None) -> nn.Module:
+    """The network of a stage that has ended, by default the last training stage, in eval on the CPU.
+
+    That of an int8 stage is fake-quantised and settled; that of a half-precision stage has its numbers in 32 bits; of
+    a stage with a network for each device it is the general one.
 
     Raises:
         ModelError: none has, or its weights do not fit the system.
     """
-    done = [stage for stage in finished_stages(prepared, folder) if not stage.compresses]
-    if not done:
-        raise ModelError(f"{folder} has no trained weights yet; train it first, or continue with --resume.")
-    return _loaded(prepared.network(), folder / (stage or done[-1]).name)
+    if stage is None:
+        done = [stage for stage in finished_stages(prepared, folder) if not stage.compresses]
+        if not done:
+            raise ModelError(f"{folder} has no trained weights yet; train it first, or continue with --resume.")
+        stage = done[-1]
+    base = base_of(stages_of(prepared.system), stage)
+    network = prepared.network() if base is None else restore(prepared, folder, base)
+    network = stage.shaped(network, prepared.example(), folder / stage.name)
+    _load(network, folder / stage.name, stage)
+    if stage.precision == "int8":
+        from ..compress import settle
+
+        settle(network)  # type: ignore[arg-type]
+    return network
 
 
-def restore_int8(prepared: Prepared, folder: Path, stage: Fit) -> GraphModule:
-    """The fake-quantised network of a compressing stage, settled, in eval."""
-    from ..compress import prepared as fake_quantised
-    from ..compress import settle
+def probabilities(
+    prepared: Prepared, folder: Path, stage: Stage, network: nn.Module, store: ClipStore, rows: np.ndarray
+) -> np.ndarray:
+    """What a finished stage says of clips (clip, class); `store` has those of the data set's `rows`."""
+    every = np.arange(len(store))
+    if not stage.per_device:
+        return predict(network, prepared.front_end.finish, prepared.decide, store, every)
+    networks = networks_of(network, folder / stage.name / WEIGHTS)
+    devices = prepared.dataset.device[rows]
+    return predict_per_device(networks, devices, prepared.front_end.finish, prepared.decide, store, every)
 
-    graph = fake_quantised(restore_float(prepared, folder), prepared.example())
-    _loaded(graph, folder / stage.name)
-    settle(graph)
-    return graph
 
-
-def _loaded(network: nn.Module, folder: Path) -> nn.Module:
+def _load(network: nn.Module, folder: Path, stage: Stage) -> None:
+    state = load(folder / WEIGHTS)
+    if stage.per_device:
+        state = {key.removeprefix("/"): value for key, value in state.items() if key.startswith("/")}
     try:
-        network.load_state_dict(load(folder / WEIGHTS))
+        network.load_state_dict(state)
     except RuntimeError as error:
         raise ModelError(f"{folder / WEIGHTS} does not fit the system: {str(error).splitlines()[0]}") from None
     network.eval()  # a traced network's own eval() returns nothing
-    return network

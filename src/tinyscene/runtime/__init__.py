@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .log_mel import LogMel
     from .model_file import ModelCard, read_model_file
     from .standardised_deltas import StandardisedDeltas
+    from .stream import Stream, StreamDecision
     from .windows import cut_windows, fill_window, window_starts
 
 __all__ = [
@@ -25,6 +26,8 @@ __all__ = [
     "ShortClipWarning",
     "SilenceWarning",
     "StandardisedDeltas",
+    "Stream",
+    "StreamDecision",
     "classify",
     "cut_windows",
     "fill_window",
@@ -43,6 +46,8 @@ __getattr__ = lazy_names(
         "ShortClipWarning": "classifier",
         "SilenceWarning": "classifier",
         "StandardisedDeltas": "standardised_deltas",
+        "Stream": "stream",
+        "StreamDecision": "stream",
         "classify": "classifier",
         "cut_windows": "windows",
         "fill_window": "windows",

@@ -93,7 +93,7 @@ class Classifier:
     def windows(self, waveform: np.ndarray, rate: int, hop_s: float | None = None) -> np.ndarray:
         """(time,) at `rate` Hz -> (window, window_samples) at the model's rate, one every `hop_s` (`cut_windows`)."""
         at_rate = resample(waveform, rate, self.card.sample_rate_hz)
-        return cut_windows(at_rate, self.card.window_samples, self._hop(hop_s))
+        return cut_windows(at_rate, self.card.window_samples, self.hop(hop_s))
 
     def classify(
         self, clip: Clip, hop_s: float | None = None, top_k: int = 3, each_window: bool = False
@@ -109,7 +109,7 @@ class Classifier:
         name, waveform, rate = _loaded(clip, self.card.channels)
         self._warn(name, waveform, rate)
         duration_s = len(waveform) / rate
-        model_rate, size, hop = self.card.sample_rate_hz, self.card.window_samples, self._hop(hop_s)
+        model_rate, size, hop = self.card.sample_rate_hz, self.card.window_samples, self.hop(hop_s)
         at_rate = resample(waveform, rate, model_rate)
         windows = cut_windows(at_rate, size, hop)
         if not each_window:
@@ -121,7 +121,10 @@ class Classifier:
             for start, row in zip(window_starts(len(at_rate), size, hop), scores, strict=True)
         ]
 
-    def _hop(self, hop_s: float | None) -> int | None:
+    def hop(self, hop_s: float | None) -> int | None:
+        """Samples from window to window, at the model's rate; None: side by side."""
+        if hop_s is None and self.card.hop_samples:
+            return self.card.hop_samples
         if hop_s is None:
             return None
         if not hop_s * self.card.sample_rate_hz >= 1 or hop_s == float("inf"):

@@ -30,7 +30,7 @@ class ModelCard:
     system: str
     version: str  # of tinyscene, when the file was written
     form: str  # what the network takes: "features" or "waveform"
-    precision: str  # "float32" or "int8"
+    precision: str  # of the weights: "float32", "float16" or "int8"
     labels: tuple[str, ...]  # in output order
     sample_rate_hz: int
     window_samples: int
@@ -38,6 +38,7 @@ class ModelCard:
     frontend: Mapping[str, Any]  # constants of `front_end`; empty when form is "waveform"
     claims: Mapping[str, Any] = field(default_factory=dict)
     complexity: Mapping[str, Any] = field(default_factory=dict)  # parameters, bytes, macs
+    hop_samples: int = 0  # from window to window of a clip; 0: side by side
     created: str = ""
 
     def to_json(self) -> str:
@@ -147,7 +148,7 @@ def _card(content: dict[str, Any] | None, name: str) -> ModelCard:
     card = ModelCard(**{item.name: content[item.name] for item in fields(ModelCard) if item.name in content})
     for key, allowed in (
         ("form", ("features", "waveform")),
-        ("precision", ("float32", "int8")),
+        ("precision", ("float32", "float16", "int8")),
         ("channels", ("mean", "first")),
     ):
         if getattr(card, key) not in allowed:

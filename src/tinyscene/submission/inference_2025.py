@@ -10,11 +10,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from ..errors import ModelError
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
+
+    from ..system import System
 
 GENERAL = "general"
+RUNNING = ("running_mean", "running_var", "num_batches_tracked")  # batch norm's: no parameters, nobody counts them
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class Inference2025:
     learned        what its parts learned from the training clips, as the run's learned.json has it
     classes        in the order of the network's outputs
     weights        bytes of `container_weights`
+    buffers        names in the network's state that are no parameters and are not counted, batch norm's aside
     """
 
     label: str
@@ -35,6 +40,7 @@ class Inference2025:
     settings: Mapping[str, str] = field(default_factory=dict)
     learned: Mapping[str, Any] = field(default_factory=dict)
     system_source: str = ""
+    buffers: tuple[str, ...] = ()
 
     @property
     def team(self) -> str:
@@ -56,6 +62,36 @@ def container_weights(networks: Mapping[str, Mapping[str, Tensor]], half: bool) 
     return buffer.getvalue()
 
 
+def rebuilt(system: System, classes: Sequence[str], state: Mapping[str, Tensor]) -> nn.Module:
+    """The system's network with these weights, in the number type they are stored in, in eval.
+
+    Raises:
+        ModelError: weights of a network of another form: cut, quantised, or with other parts.
+    """
+    from ..train import group_membership
+
+    membership = group_membership(tuple(classes), system.task.groups)
+    heads = {"n_classes": len(classes)}
+    if "n_groups" in system.model.fields:
+        heads["n_groups"] = 0 if membership is None else membership.shape[1]
+    network = system.model.build(**heads)
+    without_groups = getattr(network, "without_groups", None)
+    if without_groups is not None and not network.state_dict().keys() <= state.keys():
+        network = without_groups()
+    number = next((value.dtype for value in state.values() if value.is_floating_point()), None)
+    try:
+        network.to(number).load_state_dict(state)
+    except RuntimeError as error:
+        raise ModelError(f"the weights do not fit the model of {system.name}: {str(error).splitlines()[0]}") from None
+    return network.eval()
+
+
+def buffers_of(network: nn.Module) -> tuple[str, ...]:
+    """Names in the state of a network that are no parameters and none of batch norm's statistics."""
+    counted = {name for name, _ in network.named_parameters()}
+    return tuple(name for name in network.state_dict() if name not in counted and name.split(".")[-1] not in RUNNING)
+
+
 def inference_files(systems: Sequence[Inference2025]) -> dict[str, bytes | str]:
     """Name -> content of each file of the package; `systems` share their team."""
     team = systems[0].team
@@ -72,6 +108,8 @@ def inference_files(systems: Sequence[Inference2025]) -> dict[str, bytes | str]:
             "learned": system.learned,
             "classes": list(system.classes),
         }
+        if system.buffers:
+            facts["buffers"] = list(system.buffers)
         if system.system_source:
             own = f"{system.label}_system.py"
             facts["system"] = own + system.system.removeprefix("system.py")
@@ -121,6 +159,7 @@ from tinyscene import load_system
 from tinyscene.audio import read_audio, resample
 from tinyscene.pipeline.learning import completed
 from tinyscene.runtime import cut_windows
+from tinyscene.submission.inference_2025 import rebuilt
 from tinyscene.train import Decision, group_membership, load
 from torch import Tensor, nn
 
@@ -141,15 +180,10 @@ class Model(nn.Module):
         self.front_end = self.system.frontend.build()
         membership = group_membership(classes, self.system.task.groups)
         self.decide = Decision(len(classes), membership, self.system.inference.group_weight)
-        heads = {"n_classes": len(classes)}
-        if "n_groups" in self.system.model.fields:
-            heads["n_groups"] = 0 if membership is None else membership.shape[1]
         self.networks = nn.ModuleDict()
         for device in sorted({key.partition(".")[0] for key in state}):
             own = {key.partition(".")[2]: value for key, value in state.items() if key.partition(".")[0] == device}
-            number = next(value.dtype for value in own.values() if value.is_floating_point())
-            self.networks[device] = self.system.model.build(**heads).to(number)  # as stored: its bytes are counted
-            self.networks[device].load_state_dict(own)
+            self.networks[device] = rebuilt(self.system, classes, own)  # as stored: its bytes are counted
 
 
 def load_model(model_file_path: str | None = None) -> Model:

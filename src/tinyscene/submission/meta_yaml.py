@@ -7,11 +7,12 @@ before what the run says, so that any field can be put right there.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
+from ..evaluate.limits import check_limits
 from .meta_check import check_meta, is_number
 from .years import Edition
 
@@ -60,7 +61,8 @@ def load_yaml(data: bytes, name: str) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
-        raise DataError(f"{name}{where} is no YAML: {getattr(error, 'problem', None) or error}.") from None
+        cause = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise DataError(f"{name}{where} is no YAML: {cause}.") from None
     if not isinstance(content, dict):
         raise DataError(f"{name} must hold blocks such as 'submission:'; it holds {type(content).__name__}.")
     return content
@@ -104,12 +106,13 @@ def build_meta(
     return meta
 
 
-def meta_text(meta: Block, edition: Edition) -> str:
-    """The file; a first line says so where energy was not measured."""
+def meta_text(meta: Block, edition: Edition, notes: Sequence[str] = ()) -> str:
+    """The file; its first lines are `notes`, and say so where energy was not measured."""
     import yaml
 
-    text = yaml.safe_dump(dict(meta), sort_keys=False, allow_unicode=True, width=120)
-    return f"# {NOT_MEASURED}\n{text}" if unmeasured(meta, edition) else text
+    more = [NOT_MEASURED] if unmeasured(meta, edition) else []
+    comments = "".join(f"# {note}\n" for note in (*notes, *more))
+    return comments + yaml.safe_dump(dict(meta), sort_keys=False, allow_unicode=True, width=120)
 
 
 def unmeasured(meta: Block, edition: Edition) -> bool:
@@ -128,6 +131,15 @@ def limit_counts(meta: Block, edition: Edition) -> dict[str, Any]:
     if edition.year in KIB and is_number(size):
         counts[KIB[edition.year]] = size * 1024
     return counts
+
+
+def limit_problems(counts: Block, edition: Edition) -> list[str]:
+    """The limits of the year that one model's counts exceed."""
+    return [
+        f"{row['value']:,.0f} {row['unit']} exceed the limit of {row['limit']:,}: {row['rule']}"
+        for row in check_limits(counts)
+        if row["year"] in edition.limits and row["ok"] is False
+    ]
 
 
 def _described(edition: Edition) -> tuple[str, ...]:

@@ -6,12 +6,14 @@ import csv
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, TextIO
 
 from ..errors import DataError, OutputError
 from ..evaluate.predictions import COLUMNS
-from .problems import Problems
+from .problems import Problems, printable
 
 SUM_TOLERANCE = 1e-3
+LONGEST = 10_000  # letters of a line; a file may be one endless line
 
 Row = tuple[str, Sequence[float]]
 
@@ -27,21 +29,33 @@ def read_rows(path: Path, classes: Sequence[str]) -> Iterator[Row]:
     except OSError as error:
         raise DataError(f"the predictions {path} cannot be read: {error.strerror}.") from None
     with stream:
-        reader = csv.reader(stream)
-        header = tuple(next(reader, ()))
+        reader = csv.reader(stream, strict=True)  # a quote that is never closed is told, and not the rest of the file
+        header = tuple(_next_row(reader, path) or ())
         if header[: len(COLUMNS)] != COLUMNS or sorted(header[len(COLUMNS) :]) != sorted(classes):
             raise DataError(
                 f"{path} must have the columns {','.join((*COLUMNS, *classes))}, as `tinyscene evaluate` writes them; "
-                f"its first line is {','.join(header)[:200] or 'empty'}."
+                f"its first line is {printable(','.join(header)[:200]) or 'empty'}."
             )
         places = [header.index(name, len(COLUMNS)) for name in classes]
-        for cells in reader:
+        while (cells := _next_row(reader, path)) is not None:
             if len(cells) != len(header):
                 raise DataError(f"{path}, line {reader.line_num}: {len(header)} columns are needed, {len(cells)} came.")
             try:
                 yield cells[0], [float(cells[place]) for place in places]
             except ValueError as error:
                 raise DataError(f"{path}, line {reader.line_num}: a probability is no number ({error}).") from None
+
+
+def _next_row(reader: Any, path: Path) -> list[str] | None:
+    """The next row of a csv.reader, None after the last."""
+    begin = reader.line_num + 1
+    try:
+        return next(reader, None)
+    except csv.Error as error:
+        raise DataError(
+            f'{path}, line {begin}: no row of a CSV ({error}); is there a stray quote (")? Remove it, or write the '
+            "file anew: tinyscene predict"
+        ) from None
 
 
 def output_lines(rows: Iterable[Row], classes: Sequence[str]) -> Iterator[str]:
@@ -95,33 +109,34 @@ def check_output(lines: Iterable[str], classes: Sequence[str], n_rows: int | Non
 
     Refuses what the official validators refuse (columns, width of rows, .wav files named by whole numbers in range, no
     file twice, known labels, numbers, the exact count) and also another order of columns, probabilities outside 0..1,
-    rows that do not sum to 1 within 1e-3, and a label that is not the most probable class. `n_rows` None: any count.
+    rows that do not sum to 1 within 1e-3, a label that is not the most probable class, quotes, and what is no UTF-8
+    (bytes that came as surrogates). `n_rows` None: any count.
     """
     problems = Problems()
     columns = ("filename", "scene_label", *classes)
-    reader = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
     index = {name: i for i, name in enumerate(classes)}
     seen: set[int] = set()
     width, n = len(columns), 0
-    try:
-        header = tuple(next(reader, ()))
-        if header != columns:
-            return [f"line 1: the columns must be {' '.join(columns)}; {' '.join(header)[:200] or 'nothing'} came"]
-        for cells in reader:
-            n += 1
-            if len(cells) != width:
-                problems.add(f"line {reader.line_num}: {width} columns are needed, {len(cells)} came")
-                continue
-            number, wrong = _file_number(cells[0], n_rows)
-            if number in seen:
-                wrong = f"the file {cells[0]} stands twice"
-            elif number is not None:
-                seen.add(number)
-            for problem in (wrong, _row_problem(cells[1], cells[2:], index)):
-                if problem:
-                    problems.add(f"line {reader.line_num}: {problem}")
-    except (csv.Error, UnicodeDecodeError) as error:
-        problems.add(f"line {reader.line_num + 1}: {error}")
+    rows = iter(lines)
+    header = next(rows, "").rstrip("\r\n")
+    if header.split("\t") != list(columns):
+        came = _text_problem(header) or f"{header[:200] or 'nothing'} came"
+        return [f"line 1: the columns must be {' '.join(columns)}, parted by tabs; {came}"]
+    for n, line in enumerate(rows, start=1):
+        cells = line.rstrip("\r\n").split("\t")
+        wrong = _text_problem(line)
+        if wrong or len(cells) != width:
+            came = len(cells) if line.strip() else 0
+            problems.add(f"line {n + 1}: {wrong or f'{width} columns are needed, {came} came'}")
+            continue
+        number, wrong = _file_number(cells[0], n_rows)
+        if number in seen:
+            wrong = f"the file {cells[0]} stands twice"
+        elif number is not None:
+            seen.add(number)
+        for problem in (wrong, _row_problem(cells[1], cells[2:], index)):
+            if problem:
+                problems.add(f"line {n + 1}: {problem}")
     if n_rows is not None and n != n_rows:
         problems.add(f"{n_rows:,} rows are needed, {n:,} came")
     elif n == 0:
@@ -129,6 +144,23 @@ def check_output(lines: Iterable[str], classes: Sequence[str], n_rows: int | Non
     elif n_rows is None and seen and max(seen) >= n:
         problems.add(f"{n:,} files must be numbered 0 to {n - 1:,}; the highest number is {max(seen):,}")
     return problems.lines
+
+
+def bounded_lines(stream: TextIO) -> Iterator[str]:
+    """The lines of an output file; one without end comes in pieces, each of which is then a problem."""
+    return iter(lambda: stream.readline(LONGEST), "")
+
+
+def _text_problem(line: str) -> str:
+    """What no reader of tab-separated text should meet."""
+    if '"' in line:
+        return f'a quote (") stands in it; output files have none: {line.strip()[:120]}'
+    if line.isascii():
+        return ""
+    if line.startswith("\ufeff"):
+        return "a byte order mark (BOM) stands before it: save the file as UTF-8 without one"
+    wild = next((letter for letter in line if "\ud800" <= letter <= "\udfff"), "")
+    return f"the byte 0x{ord(wild) & 255:02x} is no UTF-8; save the file as UTF-8" if wild else ""
 
 
 def _file_number(name: str, n_rows: int | None) -> tuple[int | None, str]:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OutputError
+from .check_2025 import problems_2025
 from .inference_2025 import Inference2025, inference_files
 from .meta_yaml import meta_text
 from .output_csv import check_output, output_lines, read_rows, refuse
-from .package_check import meta_problems
+from .package_check import meta_problems, same_outputs
 from .years import Edition
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the same systems give the same bytes
@@ -27,6 +28,7 @@ class SystemEntry:
     predictions   a predictions CSV of ours for each output of the edition, under '' where there is one
     complexity, test_accuracy, inference
                   2025 only: as `device_complexity` and `measured_accuracy` give them, and the network itself
+    notes         what a reader of the meta file must know; comments at its head
     """
 
     label: str
@@ -35,6 +37,7 @@ class SystemEntry:
     complexity: Mapping[str, Any] = field(default_factory=dict)
     test_accuracy: Mapping[str, Any] = field(default_factory=dict)
     inference: Inference2025 | None = None
+    notes: Sequence[str] = ()
 
 
 def build_package(edition: Edition, systems: Sequence[SystemEntry], out: Path) -> list[str]:
@@ -62,6 +65,9 @@ def build_package(edition: Edition, systems: Sequence[SystemEntry], out: Path) -
             for name, content in inference_files(networks).items() if networks else ():
                 _add(package, f"inference/{name}", content)
             names = package.namelist()
+        if not problems:
+            with zipfile.ZipFile(temporary) as package:
+                problems = _finished_problems(package, edition, [system.label for system in systems])
         refuse(out.name, problems)
         os.replace(temporary, out)
     except OSError as error:
@@ -102,8 +108,19 @@ def _entry_problems(edition: Edition, systems: Sequence[SystemEntry]) -> list[st
     return problems
 
 
+def _finished_problems(package: zipfile.ZipFile, edition: Edition, labels: Sequence[str]) -> list[str]:
+    """What the check would say of the files together."""
+    folders = {label: edition.place(label) for label in labels}
+    problems = [
+        f"{folder}: {problem}"
+        for label, folder in folders.items()
+        for problem in same_outputs(package, folder, edition, label)
+    ]
+    return problems + (problems_2025(package, edition, folders) if edition.extras else [])
+
+
 def _small_files(edition: Edition, system: SystemEntry) -> Iterator[tuple[str, bytes | str]]:
-    yield edition.meta.format(label=system.label), meta_text(system.meta, edition)
+    yield edition.meta.format(label=system.label), meta_text(system.meta, edition, system.notes)
     if edition.extras and system.inference is not None:
         yield "complexity.json", json.dumps(system.complexity, indent=1) + "\n"
         yield "test_accuracy.json", json.dumps(system.test_accuracy, indent=1) + "\n"

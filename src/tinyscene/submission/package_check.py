@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import io
-import json
 import stat
+import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from lzma import LZMAError
 from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
-from ..evaluate.limits import check_limits
-from .meta_check import check_meta, is_number
-from .meta_yaml import MAX_BYTES, limit_counts, load_yaml
-from .output_csv import check_output
+from .check_2025 import problems_2025
+from .meta_check import check_meta
+from .meta_yaml import MAX_BYTES, limit_counts, limit_problems, load_yaml
+from .output_csv import bounded_lines, check_output
 from .problems import Problems
-from .years import DEVICES_2025, Edition
+from .years import Edition
 
+# What zipfile raises for a file that is cut, changed or packed in a way of its own
+BROKEN = (
+    *(zipfile.BadZipFile, zlib.error, LZMAError, struct.error),
+    *(NotImplementedError, RuntimeError, ValueError, EOFError, OSError),
+)
 MAX_FILES = 1_000
 MAX_UNPACKED = 2_000_000_000  # bytes; five outputs of 135,730 rows are 130 MB
 
@@ -30,30 +35,23 @@ def check_package(path: Path, edition: Edition) -> list[str]:
         DataError: no such file.
     """
     if not path.is_file():
-        raise DataError(f"the package {path} does not exist.")
+        raise DataError(f"the package {path} {'is no file' if path.exists() else 'does not exist'}.")
     try:
         with zipfile.ZipFile(path) as package:
             problems = _zip_problems(package)
-            if problems:
-                return problems
-            broken = package.testzip()
-            return [f"{broken} is broken: its checksum differs"] if broken else _content_problems(package, edition)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError) as error:
+            broken = None if problems else package.testzip()
+    except BROKEN as error:
         return [f"the zip cannot be read: {error}"]
+    if problems or broken:
+        return problems or [f"{broken} is broken: its checksum differs"]
+    with zipfile.ZipFile(path) as package:
+        return _content_problems(package, edition)
 
 
 def meta_problems(meta: Any, edition: Edition, label: str) -> list[str]:
     """What `check_meta` finds, or else the limits of the year that its counts exceed."""
     problems = check_meta(meta, edition, label)
-    return problems or _limit_problems(limit_counts(meta, edition), edition)
-
-
-def _limit_problems(counts: Mapping[str, Any], edition: Edition) -> list[str]:
-    return [
-        f"{row['value']:,.0f} {row['unit']} exceed the limit of {row['limit']:,}: {row['rule']}"
-        for row in check_limits(counts)
-        if row["year"] in edition.limits and row["ok"] is False
-    ]
+    return problems or limit_problems(limit_counts(meta, edition), edition)
 
 
 def _zip_problems(package: zipfile.ZipFile) -> list[str]:
@@ -85,11 +83,7 @@ def _content_problems(package: zipfile.ZipFile, edition: Edition) -> list[str]:
     for label, folder in systems.items():
         problems += _system_problems(package, edition, label, folder)
     if edition.extras:
-        team = next(iter(systems)).rpartition("_")[0]
-        wanted = ["pyproject.toml", f"{team}/__init__.py", *(f"{team}/{label}.py" for label in systems)]
-        names = set(package.namelist())
-        missing = [f"inference/{name}" for name in wanted if f"inference/{name}" not in names]
-        problems += [f"{name} is missing: the inference package" for name in missing]
+        problems += problems_2025(package, edition, systems)
     return problems
 
 
@@ -116,14 +110,31 @@ def _system_problems(package: zipfile.ZipFile, edition: Edition, label: str, fol
         if place not in names:
             problems.append(f"{place} is missing")
         elif name in outputs:
-            with package.open(place) as member, io.TextIOWrapper(member, "utf-8", newline="") as lines:
-                problems += [f"{place}: {problem}" for problem in check_output(lines, edition.classes, edition.rows)]
+            with (
+                package.open(place) as member,
+                io.TextIOWrapper(member, "utf-8", "surrogateescape", newline="") as stream,
+            ):
+                found = check_output(bounded_lines(stream), edition.classes, edition.rows)
+            problems += [f"{place}: {problem}" for problem in found]
         elif name == meta:
             problems += [f"{place}: {problem}" for problem in _meta_file_problems(package, place, edition, label)]
-        elif name.endswith(".json"):
-            problems += [f"{place}: {problem}" for problem in _json_problems(package, place, edition)]
-        elif package.getinfo(place).file_size == 0:
-            problems.append(f"{place} is empty")
+    return problems + [f"{folder}: {problem}" for problem in same_outputs(package, folder, edition, label)]
+
+
+def same_outputs(package: zipfile.ZipFile, folder: str, edition: Edition, label: str) -> list[str]:
+    """Outputs of different splits that are the same file, by the checksums of the zip: nobody trained twice to that."""
+    first: dict[tuple[int, int], str] = {}
+    problems = []
+    for _, name in edition.outputs:
+        file = name.format(label=label)
+        if f"{folder}/{file}" not in package.NameToInfo:
+            continue
+        entry = package.getinfo(f"{folder}/{file}")
+        other = first.setdefault((entry.CRC, entry.file_size), file)
+        if other != file:
+            problems.append(
+                f"{file} is the same as {other}; each split has predictions of its own, of the network trained on it"
+            )
     return problems
 
 
@@ -137,33 +148,3 @@ def _meta_file_problems(package: zipfile.ZipFile, name: str, edition: Edition, l
         return meta_problems(load_yaml(_small(package, name), name.rpartition("/")[2]), edition, label)
     except DataError as error:
         return [str(error)]
-
-
-def _json_problems(package: zipfile.ZipFile, name: str, edition: Edition) -> list[str]:
-    try:
-        content = json.loads(_small(package, name))
-    except (ValueError, RecursionError) as error:
-        return [f"no JSON: {error}"]
-    if not isinstance(content, dict) or not content:
-        return ["a JSON object is needed"]
-    return _device_problems(content, edition) if name.endswith("complexity.json") else []
-
-
-def _device_problems(content: Mapping[str, Any], edition: Edition) -> list[str]:
-    """complexity.json: every device's model by itself, and the largest of them."""
-    rows = content.get("per_device")
-    if not isinstance(rows, Mapping):
-        return ["per_device is missing"]
-    problems = [f"per_device.{device} is missing" for device in DEVICES_2025 if device not in rows]
-    for device, row in rows.items():
-        if not (isinstance(row, Mapping) and all(is_number(row.get(key)) for key in ("MACs", "Params"))):
-            problems.append(f"per_device.{device}: MACs and Params must be numbers")
-            continue
-        counts = {"macs_per_s": row["MACs"], "bytes": row["Params"]}
-        problems += [f"per_device.{device}: {problem}" for problem in _limit_problems(counts, edition)]
-    if not problems:
-        for key in ("MACs", "Params"):
-            largest = max(row[key] for row in rows.values())
-            if content.get(f"max_{key}") != largest:
-                problems.append(f"max_{key} is {content.get(f'max_{key}')}; the largest of the devices is {largest}")
-    return problems

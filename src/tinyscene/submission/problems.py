@@ -5,6 +5,11 @@ from __future__ import annotations
 FIRST = 20
 
 
+def printable(text: str) -> str:
+    """The text with every letter that a terminal would act on, or could not show, written as an escape."""
+    return text if text.isprintable() else "".join(x if x.isprintable() else ascii(x)[1:-1] for x in text)
+
+
 class Problems:
     """A list that stays short: `add` as often as needed, `lines` gives the first 20 and how many more there are."""
 

@@ -35,6 +35,8 @@ class Edition:
     results     blocks of results.development_dataset, empty where it holds the figures itself
     devices     keys of device_wise, empty where there is none
     limits      names of the rules in evaluate.limits
+    number_types
+                what weights may be stored in, empty for anything
     overall_loss, device_accuracy
                 which figures of evaluate.measure the year's organisers mean
     """
@@ -57,6 +59,7 @@ class Edition:
     overall_loss: str = "log_loss"
     device_accuracy: str = "macro_accuracy"
     extras: tuple[str, ...] = ()  # further files of each system
+    number_types: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -142,6 +145,7 @@ EDITIONS = {
             _FROM_2022,
             ("total_parameters", "total_parameters_non_zero", "memory_use", "macs"),
             limits=("2022",),
+            number_types=("int8", "uint8", "int32"),  # sums and biases of int8 networks are int32
         ),
         Edition(
             "2023",

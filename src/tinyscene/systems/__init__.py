@@ -9,9 +9,10 @@ from pathlib import Path
 from types import ModuleType
 
 from ..errors import SettingError, TinysceneError, unknown
+from ..reproduction import Reproduction
 from ..system import System
 
-__all__ = ["load_system", "system_file", "systems"]
+__all__ = ["load_system", "reproductions", "system_file", "systems"]
 
 
 def systems() -> dict[str, System]:
@@ -20,6 +21,13 @@ def systems() -> dict[str, System]:
     for info in pkgutil.iter_modules(__path__):
         found |= _systems_of(importlib.import_module(f"{__name__}.{info.name}"))
     return dict(sorted(found.items(), key=lambda item: item[1].report.year))
+
+
+def reproductions() -> dict[str, Reproduction]:
+    """Name of a report -> the trainings and tables of it, by the names of the files."""
+    modules = (importlib.import_module(f"{__name__}.{info.name}") for info in pkgutil.iter_modules(__path__))
+    found = (value for module in modules for value in vars(module).values() if isinstance(value, Reproduction))
+    return {one.report_key: one for one in found}
 
 
 def load_system(name: str) -> System:

@@ -12,7 +12,7 @@ from ..frontends import FrontEnd, LogMel
 from ..models import Dcase2022Baseline
 from ..spec import Spec
 from ..system import Augment, Claim, Inference, Report, System, Task
-from ..train import CosineWarmup, Fit
+from ..train import CosineWarmup, Fit, SceneAndGroupLoss
 
 DCASE2022_BASELINE = System(
     name="dcase2022-baseline",
@@ -69,7 +69,7 @@ DCASE2022_BASELINE = System(
             validation_share=0.3,  # ours
             select="best",  # ours
             pcgrad=False,  # one task
-            reduction="mean",  # ours
+            loss=Spec(SceneAndGroupLoss, reduction="mean"),  # ours
         ),
         Spec(
             Int8,
@@ -81,7 +81,7 @@ DCASE2022_BASELINE = System(
             validation_share=0.3,  # ours
             select="last",  # ours
             pcgrad=False,  # one task
-            reduction="mean",  # ours
+            loss=Spec(SceneAndGroupLoss, reduction="mean"),  # ours
         ),
     ),
     inference=Inference(average="probabilities"),

@@ -12,7 +12,7 @@ from ..frontends import FrontEnd, LogMel
 from ..models import CPMobile
 from ..spec import Spec
 from ..system import Augment, Claim, Inference, Report, System, Task
-from ..train import CosineWarmup, Fit
+from ..train import CosineWarmup, Fit, SceneAndGroupLoss
 
 CP_MOBILE = System(
     name="cp-mobile",
@@ -74,7 +74,7 @@ CP_MOBILE = System(
             validation_share=0.1,  # ours: it only measures
             select="last",  # the organisers take the last epoch
             pcgrad=False,  # one task
-            reduction="mean",  # ours
+            loss=Spec(SceneAndGroupLoss, reduction="mean"),  # ours
         ),
     ),
     inference=Inference(average="probabilities"),

@@ -7,13 +7,17 @@ from ..lazy import lazy_names
 if TYPE_CHECKING:
     from .checkpoints import load, save
     from .decision import Decision
+    from .distill import Distill
     from .fit import Fit
     from .job import Job, predict
     from .journal import JOURNAL, read_journal
     from .loop import WEIGHTS, train
     from .machine import Machine
     from .objectives import SceneAndGroupLoss, group_membership
+    from .per_device import PerDevice
     from .schedules import CosineRestarts, CosineWarmup
+    from .self_distill import SelfDistill
+    from .stage import Stage
 
 __all__ = [
     "JOURNAL",
@@ -21,10 +25,14 @@ __all__ = [
     "CosineRestarts",
     "CosineWarmup",
     "Decision",
+    "Distill",
     "Fit",
     "Job",
     "Machine",
+    "PerDevice",
     "SceneAndGroupLoss",
+    "SelfDistill",
+    "Stage",
     "group_membership",
     "load",
     "predict",
@@ -41,9 +49,13 @@ __getattr__ = lazy_names(
         "CosineRestarts": "schedules",
         "CosineWarmup": "schedules",
         "Decision": "decision",
+        "Distill": "distill",
+        "SelfDistill": "self_distill",
+        "Stage": "stage",
         "Fit": "fit",
         "Job": "job",
         "Machine": "machine",
+        "PerDevice": "per_device",
         "SceneAndGroupLoss": "objectives",
         "group_membership": "objectives",
         "load": "checkpoints",

@@ -16,6 +16,7 @@ from ..augment import augmented, hidden_augmentation
 from ..batch import Batch
 from ..errors import TinysceneError
 from ..spec import Spec
+from .distillation import SelfTeacher
 from .job import Job, predict
 from .schedules import Schedule
 
@@ -38,16 +39,18 @@ class SceneModule(pl.LightningModule):
         optimizer: Spec,
         schedule: Schedule,
         epochs: int,
+        teacher: SelfTeacher | None = None,
     ):
         super().__init__()
         self.automatic_optimization = False  # the gradients of several tasks are made by a part of their own
         self.network, self.objective, self.front_end = network, objective, job.front_end
         self.job, self.gradients, self.optimizer_spec = job, gradients, optimizer
-        self.schedule, self.epochs = schedule, epochs
+        self.schedule, self.epochs, self.teacher = schedule, epochs, teacher
         self.row: dict[str, Any] = {}  # the journal's line of the last whole epoch
         self._loss, self._right, self._seen = 0.0, 0.0, 0
         self._logits: Callable[[Tensor], Tensor] = network.__call__
         if job.machine.compiled:
+            torch.compiler.reset()  # else the graph of a stage before is taken, without this one's hooks
             self._logits = torch.compile(network, dynamic=False).__call__  # no submodule: the weights are saved once
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -69,10 +72,10 @@ class SceneModule(pl.LightningModule):
         rng = np.random.default_rng(chance)
         torch.manual_seed(int(chance.generate_state(1)[0]))  # dropout; the loader has drawn from torch's stream too
         with torch.no_grad():
-            batch = self._features(batch, rng)
+            batch = self.features(self._taught(batch), rng)
         with hidden_augmentation(self.network, self.job.augment["hidden"], batch, rng):
             logits = self._logits(batch.x.contiguous(memory_format=torch.channels_last)).float()
-        losses = self.objective(logits, batch.target)
+        losses = self.objective(logits, batch)
         optimizer = self.optimizers()
         assert isinstance(optimizer, LightningOptimizer)
         optimizer.zero_grad()
@@ -83,7 +86,16 @@ class SceneModule(pl.LightningModule):
         self._right += float((logits[:, :n_classes].argmax(1) == batch.target.argmax(1)).sum())
         self._seen += len(logits)
 
-    def _features(self, batch: Batch, rng: np.random.Generator) -> Batch:
+    def _taught(self, batch: Batch) -> Batch:
+        """With what the teacher says of the views."""
+        if self.teacher is None or batch.views is None:
+            return batch
+        seen = batch.views.flatten(0, 1)
+        maps = self.front_end.finish(self.front_end.bands(seen) if seen.dim() == 2 else seen)
+        said = self.teacher.teach(maps.unflatten(0, batch.views.shape[:2]), batch.target.shape[1])
+        return replace(batch, teacher=said, views=None)
+
+    def features(self, batch: Batch, rng: np.random.Generator) -> Batch:
         """The way of the data, from what the crops are to what the network takes."""
         augment, front_end = self.job.augment, self.front_end
         if augment["spectrum"]:
@@ -108,18 +120,20 @@ class SceneModule(pl.LightningModule):
             )
         lr = self.trainer.optimizers[0].param_groups[0]["lr"]
         self.row = {"epoch": self.current_epoch, "lr": lr, "loss": loss, "accuracy": accuracy}
-        if len(self.job.validation):
-            self.network.eval()
-            self.row |= self._validate()
-            self.network.train()
+        self.row |= self.validated()
         if self.trainer.loggers:
             self.log_dict({key: float(value) for key, value in self.row.items() if key != "epoch"})
 
-    def _validate(self) -> dict[str, float]:
+    def validated(self) -> dict[str, float]:
+        """Accuracy and log loss on the clips that are held out of training; nothing where none are."""
         rows = self.job.validation
+        if not len(rows):
+            return {}
+        self.network.eval()
         decide = self.job.decide.to(self.device)
         probabilities = predict(self.network, self.front_end.finish, decide, self.job.windows, rows)
         target = self.job.crops.dataset.target[rows]
+        self.network.train()
         chosen = np.clip(probabilities[np.arange(len(rows)), target], 1e-15, 1.0)
         return {
             "validation_accuracy": float((probabilities.argmax(1) == target).mean()),

@@ -42,18 +42,18 @@ class CosineRestarts:
     Report 000, section 3.1, prints the restarts 11, 31, 71, 151 and 311: cycles of 10, 20, 40, 80 and 160 epochs.
 
     Args:
-        first: epochs of the first cycle. factor: how much longer each next one is.
+        first_epochs: length of the first cycle. factor: how much longer each next one is.
         lr_min: rate at each cycle's end.
     """
 
-    def __init__(self, first: int = 10, factor: int = 2, lr_min: float = 0.0):
-        within("CosineRestarts.first", first, 1)
+    def __init__(self, first_epochs: int = 10, factor: int = 2, lr_min: float = 0.0):
+        within("CosineRestarts.first_epochs", first_epochs, 1)
         within("CosineRestarts.factor", factor, 1)
-        self.first, self.factor, self.lr_min = first, factor, lr_min
+        self.first_epochs, self.factor, self.lr_min = first_epochs, factor, lr_min
 
     def lr(self, epoch: int, epochs: int, base: float) -> float:
         """Learning rate of `epoch` (0-based), for an optimiser whose own rate is `base`."""
-        start, length = 0, self.first
+        start, length = 0, self.first_epochs
         while epoch >= start + length:
             start, length = start + length, length * self.factor
         return self.lr_min + 0.5 * (base - self.lr_min) * (1 + math.cos(math.pi * (epoch - start) / length))

@@ -1,0 +1,71 @@
+"""Any system made robust against devices it never heard: device responses and Freq-MixStyle beside its own parts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from ..augment import Codec, DeviceResponse, FreqMixStyle, Mixup
+from ..errors import SettingError
+from ..frontends import StandardisedBands
+from ..spec import Spec
+from ..system import System
+
+# As the winners of 2023 took the two together (Schmid et al., DCASE 2023 Task 1). Others: responses 0.4 to 0.7;
+# Freq-MixStyle alpha 0.4 and p 0.8 on the small splits of 2024.
+RESPONSE_P = 0.6
+MIX_ALPHA, MIX_P = 0.3, 0.4
+
+
+def robust(system: System, responses: str | None = None, exclude: tuple[str, ...] = ()) -> System:
+    """The system with DeviceResponse on its waveforms and Freq-MixStyle on its bands; a part it has stays as it is.
+
+    A response comes before what happens behind a microphone (a codec) and before clips of two devices are mixed;
+    Freq-MixStyle comes before Mixup for the same reason. Clips of every device are convolved; public code (easy_dcase)
+    takes those of device a alone. `notes` says what was added and what was not: without a folder there is no honest
+    stand-in, since the responses of the synthetic scenes are of no real device and of those that test there.
+
+    Args:
+        responses: folder of measured impulse responses, such as MicIRP.
+        exclude: names of responses not to use: those that test devices have.
+
+    Raises:
+        SettingError: there is nothing to add, no such folder, or no file in it.
+    """
+    augment, added, missing = system.augment, [], []
+    if _has(augment.wave, DeviceResponse):
+        pass
+    elif responses is None:
+        missing.append("device responses (it was given no folder of impulse responses)")
+    else:
+        folder = str(Path(responses).expanduser().resolve())  # a run goes on from any folder
+        part = Spec(DeviceResponse, folder=folder, p=RESPONSE_P, exclude=tuple(exclude))
+        part.build()
+        augment = replace(augment, wave=_before(augment.wave, part, (Codec, Mixup)))
+        added.append(f"device responses (p {RESPONSE_P:g})")
+    if _has((*augment.bands, *augment.features), FreqMixStyle):
+        pass
+    elif _has(system.frontend.fields.get("finish", ()), StandardisedBands):
+        missing.append("Freq-MixStyle (its front end standardises every band of every clip, which would undo it)")
+    else:
+        part = Spec(FreqMixStyle, alpha=MIX_ALPHA, p=MIX_P)
+        augment = replace(augment, bands=_before(augment.bands, part, (Mixup,)))
+        added.append(f"Freq-MixStyle (alpha {MIX_ALPHA:g}, p {MIX_P:g})")
+    if not added:
+        lacks = f"; it is left without {' and '.join(missing)}" if missing else ""
+        advice = " Name a folder of impulse responses." if responses is None and missing else " Train it as it is."
+        raise SettingError(f"{system.name}: there is nothing to add for robustness{lacks}.{advice}")
+    without = f", without {' and '.join(missing)}" if missing else ""
+    return system.but(
+        augment=augment, notes=(*system.notes, f"Made robust with {' and '.join(added)}{without}: not the report's.")
+    )
+
+
+def _has(parts: tuple[Spec, ...], kind: type) -> bool:
+    return any(part.target is kind for part in parts)
+
+
+def _before(parts: tuple[Spec, ...], part: Spec, kinds: tuple[type, ...]) -> tuple[Spec, ...]:
+    """`parts` with `part` before the first of `kinds`, or at the end."""
+    at = next((i for i, own in enumerate(parts) if own.target in kinds), len(parts))
+    return (*parts[:at], part, *parts[at:])

@@ -1,0 +1,102 @@
+"""The robust switch: each part once, where it can act, on every published system; and what it leaves out, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from tinyscene.augment import Codec, DeviceResponse, FreqMixStyle, Gain, Mixup
+from tinyscene.augment.freq_mix_style import FreqMixStyleDraw
+from tinyscene.batch import Batch
+from tinyscene.errors import SettingError
+from tinyscene.pipeline.robust import robust
+from tinyscene.spec import Spec
+from tinyscene.system import Augment
+from tinyscene.systems import load_system, systems
+
+
+@pytest.fixture(scope="module")
+def responses(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("responses")
+    for name in ("one", "two"):
+        soundfile.write(folder / f"{name}.wav", np.array([0.9, 0.3, 0.1]), 44_100)
+    return folder
+
+
+def kinds(parts: tuple[Spec, ...]) -> list[object]:
+    return [part.target for part in parts]
+
+
+@pytest.mark.parametrize("name", systems())
+def test_every_system_gets_each_part_once(name: str, responses: Path):
+    system = robust(load_system(name), str(responses))
+    wave, bands = kinds(system.augment.wave), kinds(system.augment.bands)
+    assert wave.count(DeviceResponse) == 1
+    assert (bands + kinds(system.augment.features)).count(FreqMixStyle) <= 1
+    for part in (*system.augment.wave, *system.augment.bands):
+        part.build()
+    assert system.name == name
+    assert "device responses (p 0.6)" in system.notes[-1]
+
+
+def test_whether_the_front_end_undoes_freq_mix_style_is_what_it_does(responses: Path):
+    """Schmid et al. mix what tells the device; a front end that takes it away again leaves nothing to mix."""
+    undone = {}
+    for name, front in {system.frontend.__repr__(): system for system in systems().values()}.items():
+        front_end = front.frontend.build().eval()
+        clips = np.random.default_rng(0).standard_normal((2, front.window_samples)).astype(np.float32)
+        clips[1] = np.diff(clips[1], prepend=0) * 0.1  # another device
+        with torch.no_grad():
+            bands = Batch(front_end.bands(torch.from_numpy(clips)), torch.eye(2))
+            mixed = FreqMixStyle().apply(bands, FreqMixStyleDraw(np.array([0.3, 0.3]), np.array([1, 0])))
+            change = (front_end.finish(mixed.x) - front_end.finish(bands.x)).abs().mean()
+        undone[name] = bool(change < 1e-3)
+        added = FreqMixStyle in kinds(robust(front, str(responses)).augment.bands)
+        already = FreqMixStyle in kinds(front.augment.features)
+        assert added == (not undone[name] and not already), front.name
+    assert len(set(undone.values())) == 2
+
+
+def test_a_response_comes_before_the_codec_and_freq_mix_style_before_mixup(responses: Path):
+    base = load_system("dsmn-1").but(augment=Augment(wave=(Spec(Gain), Spec(Codec)), bands=(Spec(Gain), Spec(Mixup))))
+    system = robust(base, str(responses), exclude=("two.wav",))
+    assert kinds(system.augment.wave) == [Gain, DeviceResponse, Codec]
+    mixed = robust(base.but(augment=Augment(wave=(Spec(Mixup), Spec(Gain)))), str(responses))
+    assert kinds(mixed.augment.wave) == [DeviceResponse, Mixup, Gain]
+    assert kinds(system.augment.bands) == [Gain, FreqMixStyle, Mixup]
+    assert [path.name for path in system.augment.wave[1].build().files] == ["one.wav"]
+    assert system.augment.bands[1].numbers == {"alpha": 0.3, "p": 0.4}
+
+
+def test_without_a_folder_it_mixes_styles_alone_and_says_so():
+    system = robust(load_system("dsmn-1"))
+    assert system.augment.wave == ()
+    assert kinds(system.augment.bands)[0] is FreqMixStyle
+    assert "without device responses (it was given no folder of impulse responses)" in system.notes[-1]
+
+
+def test_what_is_there_stays(responses: Path):
+    own = Spec(FreqMixStyle, alpha=0.9, p=0.9)
+    base = load_system("dsmn-1").but(augment=Augment(features=(own,)))
+    system = robust(base, str(responses))
+    assert system.augment.features == (own,)
+    assert system.augment.bands == ()
+    with pytest.raises(SettingError, match=r"dsmn-1: there is nothing to add for robustness\. Train it as it is\."):
+        robust(system, str(responses))
+
+
+def test_nothing_to_add_is_told(tmp_path: Path):
+    with pytest.raises(SettingError, match=r"amfm: .* standardises every band .* Name a folder of impulse responses"):
+        robust(load_system("amfm"))
+    with pytest.raises(SettingError, match=r"DeviceResponse.folder takes a folder of audio files; .*nowhere is none"):
+        robust(load_system("amfm"), str(tmp_path / "nowhere"))
+
+
+def test_the_folder_is_found_from_anywhere(responses: Path, monkeypatch):
+    monkeypatch.chdir(responses.parent)
+    system = robust(load_system("dsmn-1"), responses.name)
+    assert system.augment.wave[0].numbers["folder"] == str(responses.resolve())
