@@ -108,7 +108,7 @@ def _page(work: Path) -> str:
         "Synthetic sound in the layout, names and devices of each report's data set, one seed, CPU, epochs shortened: "
         "the figures show that each recipe runs to every cell of its tables. They are no result of the reports.",
         "",
-        "| report | set | clips a scene, train and test | epochs x | runs | stages | chance | accuracy on unseen devices "
+        "| report | set | clips a scene, train and test | epochs x | runs | stages | chance | on unseen devices "
         "| empty cells | minutes |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
