@@ -79,7 +79,7 @@ def main() -> None:
             os.close(os.open(root / line.partition("\t")[0], os.O_CREAT | os.O_WRONLY))
         n, ours_s, ours_mb = measured(OURS, root)
         try:
-            import pandas
+            import pandas  # type: ignore  # only this script needs it
         except ModuleNotFoundError:
             sys.exit("open_dataset: the comparison needs pandas: pip install pandas")
         _, theirs_s, theirs_mb = measured(PANDAS, root)

@@ -184,7 +184,7 @@ def _sounddevice() -> Any:
     from ..errors import AudioError, missing_extra
 
     try:
-        import sounddevice
+        import sounddevice  # type: ignore  # an extra
     except ModuleNotFoundError:
         raise missing_extra("tinyscene listen", "live", "sounddevice") from None
     except OSError as error:  # the package is there, the system's library is not

@@ -40,7 +40,7 @@ def measured_energy(folder: Path, what: str, wanted: bool = True) -> Iterator[No
         yield
         return
     try:
-        from codecarbon import OfflineEmissionsTracker
+        from codecarbon import OfflineEmissionsTracker  # type: ignore  # an extra
     except ModuleNotFoundError:
         raise missing_extra("--energy", "energy", "codecarbon") from None
     logging.getLogger("codecarbon").setLevel(logging.ERROR)
