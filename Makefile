@@ -19,8 +19,9 @@ test-full: demo
 	$(BIN)/python benchmarks/training_step.py
 	$(BIN)/python benchmarks/inference.py
 	$(BIN)/python benchmarks/speed.py --model $(DEMO)/run/dsmn-1-int8-waveform.onnx
-	@if [ -n "$$TINYSCENE_DATA" ]; then $(BIN)/python benchmarks/esc10_fold1.py; \
-	else echo "TINYSCENE_DATA is not set: benchmarks/esc10_fold1.py was not run"; fi
+	$(BIN)/python benchmarks/reproductions.py
+	@if [ -n "$$TINYSCENE_DATA" ]; then $(BIN)/python benchmarks/esc10_fold1.py && $(BIN)/python benchmarks/esc10_networks.py; \
+	else echo "TINYSCENE_DATA is not set: benchmarks/esc10_fold1.py and esc10_networks.py were not run"; fi
 
 lint: .venv/ready
 	$(BIN)/ruff check .

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,8 @@ from tinyscene.augment import SpecAugment, TimeRoll
 from tinyscene.cli.source import system_source
 from tinyscene.compress import Half, Prune
 from tinyscene.data.tables import read_table
+from tinyscene.errors import SettingError
+from tinyscene.pipeline.teaching import leaked
 from tinyscene.spec import Spec
 from tinyscene.system import Inference, System
 from tinyscene.train import Distill, PerDevice, SelfDistill
@@ -91,13 +95,48 @@ def test_a_teacher_of_other_classes_or_fewer_clips_is_refused(system, go, tmp_pa
     assert "lacks 70 of 70 training clips" in go(distilling(system), "--teacher", path, code=2).err
 
 
-def test_a_teacher_that_heard_the_test_clips_is_a_leak(system, go, scenes):
+def test_a_teacher_that_heard_the_test_clips_is_a_leak(system, go, scenes, tinyscene):
     whole = go(system.but(name="whole", recipe=system.recipe[:1]), "--whole")
     refused = go(distilling(system), "--teacher", whole, code=2)
     assert "was trained on 90 of the student's test clips" in refused.err
     student = go(distilling(system), "--teacher", whole, "--leak")
+    assert tinyscene("evaluate", student).code == 0
+    assert json.loads((student / "evaluation.json").read_text())["leaked"] == 90
+    assert "leak: the teacher was trained on 90" in (student / "report" / "index.html").read_text()
     table = read_table(student / "teacher.csv", None)  # type: ignore[arg-type]
     assert set(table.columns["file"]) == clips(scenes, "train")
+    assert (leaked(student), leaked(whole)) == (90, 0)
+    handed_down = go(distilling(system), "--teacher", student, code=2)
+    assert "learned from one that was trained on 90 of its test clips" in handed_down.err
+
+
+def test_a_leak_shows_under_other_names_of_the_clips_too(system, go, scenes, tmp_path):
+    """Another edition of a set cuts the same recordings into clips of other names."""
+    shutil.copytree(scenes, other := tmp_path / "other")
+    for path in (other / "audio").iterdir():
+        path.rename(path.with_stem(f"{path.stem.rpartition('-')[0]}9-{path.stem.rpartition('-')[2]}"))
+    for path in (other / "meta.csv", *(other / "evaluation_setup").iterdir()):
+        path.write_text(re.sub(r"-(\w+)\.wav", r"9-\1.wav", path.read_text()))
+    teacher = system.but(name="teacher", recipe=system.recipe[:1])
+    run = go(teacher, "--data", other, "--whole")
+    assert not {str(path.name) for path in (other / "audio").iterdir()} & {
+        path.name for path in (scenes / "audio").iterdir()
+    }
+    assert "was trained on 90 of the student's test clips" in go(distilling(system), "--teacher", run, code=2).err
+    go(distilling(system), "--teacher", go(teacher, "--data", other))  # with the same split nothing leaks
+
+
+def test_a_teacher_whom_nobody_hears_is_refused(system, go, teacher, tmp_path):
+    mine = system.but(name="deaf", recipe=system.recipe[:1])
+    assert "no stage of deaf learns from a teacher; leave --teacher away" in go(mine, "--teacher", teacher, code=2).err
+    gone = go(distilling(system), "--teacher", tmp_path / "gone", code=2)
+    assert "gone does not exist; name a run folder, or a CSV" in gone.err
+
+
+def test_a_teachers_weight_is_a_share(system):
+    for weight in (-0.1, 1.1, float("nan")):
+        with pytest.raises(SettingError, match=r"distil\.weight takes 0 to 1"):
+            distilling(system).recipe[0].but(weight=weight).build()
 
 
 def test_a_network_teaches_itself_and_is_halved(system, go, tinyscene, tmp_path):

@@ -39,7 +39,7 @@ def reproduce(
     """
     from ..evaluate.report_tables import fill
     from ..evaluate.report_tables_shown import as_csv, as_html, as_markdown, as_text
-    from ..files import make_folder, write_whole
+    from ..files import write_whole
     from ..pipeline import RunRecord, circumstances
     from ..pipeline.reproducing import Reproducing, only
     from ..systems import reproductions, systems
@@ -69,7 +69,6 @@ def reproduce(
         skip_bad=skip_bad,
         **circumstances(),
     )
-    make_folder(out, "Choose another --out.")
     chosen = tuple(range(seed, seed + seeds))
     machine = Machine(accelerator, precision).decided()
     reproducing = Reproducing(

@@ -47,7 +47,7 @@ def train(
         bool, typer.Option("--robust", help="Train against other devices: device responses and Freq-MixStyle.")
     ] = False,
     responses: Annotated[
-        Path | None, typer.Option(help="With --robust: folder of measured responses (data get micirp).")
+        Path | None, typer.Option(help="With --robust: folder of measured impulse responses.")
     ] = None,
     whole: Annotated[bool, typer.Option("--whole", help="Train on all labelled clips, the test part too.")] = False,
     teacher: Annotated[
@@ -71,6 +71,7 @@ def train(
     from ..pipeline import (
         TEACHER,
         RunRecord,
+        check_teacher,
         circumstances,
         configured,
         measured_energy,
@@ -104,6 +105,7 @@ def train(
         **circumstances(),
     )
     chosen = configured(load_system(system), record)
+    check_teacher(chosen, teacher, leak)
     prepared = prepare(chosen, record, progress_bar)
     if skip_bad:
         prepared, record = _without_undecodable(prepared, record)

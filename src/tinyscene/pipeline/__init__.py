@@ -6,7 +6,7 @@ from ..lazy import lazy_names
 
 if TYPE_CHECKING:
     from .caching import fill_caches
-    from .configured import configured
+    from .configuring import configured
     from .demonstration import demonstrate
     from .energy import measured_energy, read_energy
     from .evaluating import claims_table, evaluate_run
@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from .preparing import Prepared, prepare
     from .run_folder import RunRecord, circumstances, open_run, start_run
     from .stages import finished_stages, run_stages
-    from .teaching import TEACHER, ask_teacher, take_logits
+    from .teaching import TEACHER, ask_teacher, check_teacher, take_logits
 
 __all__ = [
     "TEACHER",
     "Prepared",
     "RunRecord",
     "ask_teacher",
+    "check_teacher",
     "circumstances",
     "claims_table",
     "configured",
@@ -46,8 +47,9 @@ __getattr__ = lazy_names(
         "RunRecord": "run_folder",
         "TEACHER": "teaching",
         "ask_teacher": "teaching",
+        "check_teacher": "teaching",
         "circumstances": "run_folder",
-        "configured": "configured",
+        "configured": "configuring",
         "take_logits": "teaching",
         "claims_table": "evaluating",
         "demonstrate": "demonstration",

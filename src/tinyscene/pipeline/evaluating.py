@@ -15,12 +15,14 @@ from ..evaluate import Predictions, measure, write_report
 from ..export import FORMS
 from ..runtime import Classifier
 from ..system import System
-from ..train import JOURNAL, WEIGHTS, Stage, read_journal
+from ..train import JOURNAL, WEIGHTS, Fit, Stage, read_journal
 from ..train.test_time import predict_augmented
 from .exporting import EVALUATION, model_path, stage_complexity
 from .preparing import Prepared, data_facts
+from .recipe import base_of, stages_of
 from .run_folder import RunRecord, write_json
 from .stages import finished_stages, probabilities, restore
+from .teaching import leaked
 
 
 def evaluate_run(prepared: Prepared, record: RunRecord, folder: Path, hop_s: float | None = None) -> dict[str, Any]:
@@ -74,6 +76,13 @@ def evaluate_run(prepared: Prepared, record: RunRecord, folder: Path, hop_s: flo
         "exported": exported,
         "complexity": complexity,
     }
+    known = leaked(folder)
+    leak = (
+        (f"leak: the teacher was trained on {known:,} of these test clips, so that the figures are no measure.",)
+        if known
+        else ()
+    )
+    result["leaked"] = known
     write_json(folder / EVALUATION, result)
     facts = {
         "title": f"{prepared.system.name} on {prepared.dataset.name}",
@@ -91,7 +100,7 @@ def evaluate_run(prepared: Prepared, record: RunRecord, folder: Path, hop_s: flo
         "complexity": complexity,
         "journal": journal,
         "claims": claims_table(prepared.system),
-        "notes": [*prepared.system.notes, *prepared.dataset.notes],
+        "notes": [*leak, *prepared.system.notes, *prepared.dataset.notes],
     }
     write_report(folder / "report", facts)
     return result
@@ -124,13 +133,18 @@ def held_out_predictions(prepared: Prepared, folder: Path, stage: Stage) -> Pred
     Raises:
         SettingError: it held none out.
     """
-    share = stage.validation_share
-    if not share:
+    stages, rows = stages_of(prepared.system), prepared.split.train
+    trained: Stage | None = stage
+    while trained is not None:  # a clip that a stage before was trained on is not held out
+        if isinstance(trained, Fit):
+            _, own = inner_validation(prepared.dataset, prepared.split.train, trained.validation_share, prepared.seed)
+            rows = np.intersect1d(rows, own)
+        trained = base_of(stages, trained)
+    if not len(rows):
         raise SettingError(
-            f"the stage {stage.name} of {folder} held no training clips out, and something is to be fitted on such: "
-            f"train it with --set recipe.{stage.name}.validation_share=0.1."
+            f"the stage {stage.name} of {folder} and those before it held no training clips out, and something is to "
+            f"be fitted on such: train with --set recipe.{stage.name}.validation_share=0.1."
         )
-    _, rows = inner_validation(prepared.dataset, prepared.split.train, share, prepared.seed)
     store = prepared.store(rows, "windows")
     network = restore(prepared, folder, stage)
     return _predictions(prepared, rows, probabilities(prepared, folder, stage, network, store, rows))

@@ -8,21 +8,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..data.decodable import undecodable
 from ..errors import OutputError, SettingError
 from ..evaluate import Predictions
 from ..evaluate.complexity import ensemble as added
 from ..evaluate.ensembles import fit_ensemble
-from ..files import write_whole
+from ..files import make_folder, write_whole
 from ..reproduction import Ensemble, Reproduction, Run
 from ..system import System
 from ..train import WEIGHTS, Machine, Stage
-from .configured import configured
+from .configuring import configured
 from .evaluating import evaluate_run, held_out_predictions, measured
 from .exporting import EVALUATION, stage_complexity
 from .pix2pix import GENERATOR
 from .preparing import Prepared, Progress, data_facts, prepare
 from .recipe import stages_of
-from .run_folder import RECORD, RunRecord, start_run, write_json
+from .run_folder import RECORD, RunRecord, open_run, start_run, write_json
 from .stages import finished_stages, run_stages
 from .teaching import TEACHER, ask_teacher
 
@@ -57,6 +58,11 @@ class Reproducing:
             OutputError: a folder of something else lies where one of these has to.
         """
         self._check()
+        make_folder(self.out, "Choose another --out.")
+        left_out = self._undecodable() if self.base.skip_bad else ()
+        return replace(self, base=replace(self.base, left_out=left_out))._run()
+
+    def _run(self) -> Results:
         results: Results = {}
         for seed in self.seeds:
             for run in self.reproduction.runs:
@@ -115,6 +121,19 @@ class Reproducing:
                         f"in its stage {stage.name}; give recipe.{stage.name}.validation_share a number above 0."
                     )
 
+    def _undecodable(self) -> tuple[str, ...]:
+        """The clips to leave out of every run: as the first one did that was begun, else all are decoded once."""
+        for run in self.reproduction.runs:
+            for folder in (self.folder(run.name, seed) for seed in self.seeds):
+                if (folder / RECORD).is_file():
+                    return open_run(folder).left_out
+        prepared, _ = self.prepared(self.reproduction.runs[0], self.seeds[0])
+        with self.progress("decode every clip") as report:
+            bad = undecodable(prepared.dataset, prepared.system.task.channels, report)
+        if bad:
+            self.say(f"note: {len(bad):,} left out, which cannot be decoded; first: {bad[0][1]}")
+        return tuple(file for file, _ in bad)
+
     def _trained(self, run: Run, seed: int) -> dict[str, Any]:
         folder = self.folder(run.name, seed)
         prepared, record = self.prepared(run, seed)
@@ -144,7 +163,8 @@ class Reproducing:
         if (theirs / GENERATOR).is_file() and not (folder / GENERATOR).is_file():
             write_whole(folder / GENERATOR, (theirs / GENERATOR).read_bytes())
         if not (folder / TEACHER).is_file():
-            ask_teacher(prepared, self.prepared(teacher, seed)[0], theirs, folder, leak=teacher.whole)
+            leak = self.reproduction.leaks(teacher.name)
+            ask_teacher(prepared, self.prepared(teacher, seed)[0], theirs, folder, leak)
 
     def _together(self, one: Ensemble, seed: int) -> dict[str, Any]:
         """The members' decision; where the rule has weights, they are fitted on training clips held out of all."""
