@@ -46,9 +46,7 @@ def train(
     robust: Annotated[
         bool, typer.Option("--robust", help="Train against other devices: device responses and Freq-MixStyle.")
     ] = False,
-    responses: Annotated[
-        Path | None, typer.Option(help="With --robust: folder of measured impulse responses.")
-    ] = None,
+    responses: Annotated[Path | None, typer.Option(help="With --robust: folder of measured impulse responses.")] = None,
     whole: Annotated[bool, typer.Option("--whole", help="Train on all labelled clips, the test part too.")] = False,
     teacher: Annotated[
         Path | None, typer.Option(help="Learn from this run, or from a CSV of its answers to the training clips.")
