@@ -8,8 +8,9 @@ DEMO ?= demo
 demo: .venv/ready
 	$(BIN)/tinyscene demo --out $(DEMO)
 
+# A file's tests in one process, up to four beside each other, one thread each: as many as there are cores.
 test: .venv/ready
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 # What takes longer; the figures go into benchmarks/*.md. Real audio comes from TINYSCENE_DATA/esc10.
 test-full: demo

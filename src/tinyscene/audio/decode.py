@@ -124,7 +124,7 @@ def _soundfile(name: str, file: BinaryIO) -> soundfile.SoundFile | None:
     reason = cut_reason(file, size)
     if reason:
         raise AudioError(f"{name} is cut short: {reason}. Copy or download it again.")
-    source: str | io.BytesIO = name
+    source: str | bytes | io.BytesIO = name if os.name == "nt" else os.fsencode(name)  # a name need not be UTF-8
     data = wav_data(file, size)
     if data and is_unfinished(file, size, data):  # soundfile would take the 0 in the header at its word
         file.seek(0)
@@ -133,7 +133,7 @@ def _soundfile(name: str, file: BinaryIO) -> soundfile.SoundFile | None:
         whole[data.size_at : data.size_at + 4] = min(data.present, 0xFFFFFFFF).to_bytes(4, order)
         source = io.BytesIO(whole)
     try:
-        sound = soundfile.SoundFile(source)
+        sound = soundfile.SoundFile(source)  # type: ignore[arg-type]  # its stub leaves bytes out
         if sound.frames < _UNKNOWN_LENGTH:
             return sound
         sound.close()  # a streamed flac leaves its length open; soundfile cannot read one to its end, FFmpeg can

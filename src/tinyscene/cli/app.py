@@ -11,6 +11,7 @@ import typer
 from .. import __version__
 from ..errors import TinysceneError, missing_extra
 from . import (
+    batch_verb,
     compare_verbs,
     complexity_verb,
     data_verbs,
@@ -66,6 +67,7 @@ def _root(
 
 for verbs in (
     model_verbs,
+    batch_verb,
     listen_verb,
     run_verbs,
     reproduce_verb,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from ..audio.tree import SUFFIXES
 from ..errors import DataError
 from .dataset import Dataset, make_dataset, unlabelled_dataset
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".m4a", ".aac", ".opus")
 _ESC_NAME = re.compile(r"^(\d)-(\d+)-[A-Z]\b")  # fold - source recording - take
 
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import csv
 import os
-import warnings
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 
 from ..data.bad_rows import SHOWN
 from ..data.dataset import Dataset
-from ..errors import AudioError, DataError, OutputError
+from ..errors import DataError, OutputError
 from ..runtime import Classifier
+from ..runtime.batch import answered, in_order, scores_of
 from .predictions import COLUMNS
-
-AT_ONCE = 256  # clips in work
 
 
 def predict_dataset(
@@ -45,36 +43,25 @@ def predict_dataset(
             f"{model} tells {', '.join(labels)} apart; {dataset.name} has the class '{unknown[0]}', none of them."
         )
 
-    def probabilities(file: str) -> np.ndarray | AudioError:
-        try:
-            (decision,) = classifier.classify(dataset.root / file, hop_s, top_k=len(labels))
-        except AudioError as error:
-            return error
-        scores = {entry["label"]: entry["score"] for entry in decision.top}
-        return np.asarray([scores[label] for label in labels])
-
     temporary, bad = out.with_name(f".{out.name}.{os.getpid()}"), []
     try:
         with (
             open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
-            ThreadPoolExecutor(os.cpu_count() or 1) as pool,
-            warnings.catch_warnings(),
+            closing(in_order(lambda path: answered(classifier, path, hop_s), dataset.paths())) as answers,
         ):
-            warnings.simplefilter("ignore")  # of short and silent clips: they are in the set on purpose
             writer = csv.writer(stream, lineterminator="\n")
             writer.writerow((*COLUMNS, *labels))
-            for start in range(0, len(dataset), AT_ONCE):
-                rows = range(start, min(start + AT_ONCE, len(dataset)))
-                for i, scores in zip(rows, pool.map(probabilities, dataset.files[start : rows.stop]), strict=True):
-                    if isinstance(scores, AudioError):
-                        bad.append((str(dataset.files[i]), str(scores)))
-                    else:
-                        target = dataset.target[i]
-                        known = (dataset.files[i], dataset.device[i], dataset.city[i], dataset.recording[i])
-                        label = dataset.classes[target] if target >= 0 else ""
-                        writer.writerow((*known, label, labels[int(scores.argmax())], *scores.tolist()))
-                    if progress:
-                        progress(i + 1, len(dataset))
+            for i, answer in enumerate(answers):
+                if answer.why:
+                    bad.append((str(dataset.files[i]), answer.why))
+                else:
+                    target = dataset.target[i]
+                    known = (dataset.files[i], dataset.device[i], dataset.city[i], dataset.recording[i])
+                    label = dataset.classes[target] if target >= 0 else ""
+                    scores = scores_of(answer.decisions[0], labels)
+                    writer.writerow((*known, label, labels[int(np.argmax(scores))], *scores))
+                if progress:
+                    progress(i + 1, len(dataset))
         if bad and (not skip_bad or len(bad) == len(dataset)):
             told = "; ".join(why.rstrip(".") for _, why in bad[:SHOWN])
             rest = f"; and {len(bad) - SHOWN:,} more" if len(bad) > SHOWN else ""

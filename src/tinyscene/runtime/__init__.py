@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..lazy import lazy_names
 
 if TYPE_CHECKING:
+    from .batch import classify_tree
     from .classifier import Classifier, Decision, ShortClipWarning, SilenceWarning, classify
     from .filterbanks import mel_filterbank
     from .log_mel import LogMel
@@ -29,6 +30,7 @@ __all__ = [
     "Stream",
     "StreamDecision",
     "classify",
+    "classify_tree",
     "cut_windows",
     "fill_window",
     "mel_filterbank",
@@ -49,6 +51,7 @@ __getattr__ = lazy_names(
         "Stream": "stream",
         "StreamDecision": "stream",
         "classify": "classifier",
+        "classify_tree": "batch",
         "cut_windows": "windows",
         "fill_window": "windows",
         "mel_filterbank": "filterbanks",
