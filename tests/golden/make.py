@@ -37,7 +37,7 @@ from tinyscene.evaluate import count_complexity
 from tinyscene.files import write_whole
 from tinyscene.pipeline.preparing import Prepared
 from tinyscene.pipeline.recipe import stages_of
-from tinyscene.pipeline.teaching import TEACHER
+from tinyscene.pipeline.teacher_file import TEACHER
 from tinyscene.spec import Spec
 from tinyscene.system import Augment, System
 from tinyscene.systems import load_system, systems

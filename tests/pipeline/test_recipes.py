@@ -17,7 +17,7 @@ from tinyscene.cli.source import system_source
 from tinyscene.compress import Half, Prune
 from tinyscene.data.tables import read_table
 from tinyscene.errors import SettingError
-from tinyscene.pipeline.teaching import leaked
+from tinyscene.pipeline.teacher_file import leaked
 from tinyscene.spec import Spec
 from tinyscene.system import Inference, System
 from tinyscene.train import Distill, PerDevice, SelfDistill

@@ -12,10 +12,7 @@ from torch import Tensor, nn
 
 from ..errors import ModelError
 from ..files import make_folder, write_whole
-from ..spec import Spec
 from ..train import Fit
-from ..train.objectives import SceneAndGroupLoss
-from ..train.schedules import Schedule
 from .cutting import Cut, told, without
 from .prune_channels import checked, prune_channels
 
@@ -44,35 +41,15 @@ class CutChannels(Fit):
 
     def __init__(
         self,
-        epochs: int,
-        batch_size: int,
-        optimizer: Spec,
-        schedule: Schedule,
+        *,
         target_parameters: int | None = None,
         target_macs: int | None = None,
         scope: str = "global",
         round_to: int = 1,
-        loss: Spec = Spec(SceneAndGroupLoss),  # noqa: B008  a Spec is frozen
-        validation_share: float = 0.1,
-        select: str = "best",
-        mean_epochs: int = 0,
-        pcgrad: bool = True,
-        after: str | None = None,
         name: str = "cut",
+        **fit: Any,
     ):
-        super().__init__(
-            epochs,
-            batch_size,
-            optimizer,
-            schedule,
-            loss,
-            validation_share,
-            select,
-            mean_epochs,
-            pcgrad,
-            after,
-            name,
-        )
+        super().__init__(name=name, **fit)
         checked(name, {"parameters": target_parameters, "macs": target_macs}, scope, round_to)
         self.target_parameters, self.target_macs = target_parameters, target_macs
         self.scope, self.round_to = scope, round_to

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from .preparing import Prepared, prepare
     from .run_folder import RunRecord, circumstances, open_run, start_run
     from .stages import finished_stages, run_stages
-    from .teaching import TEACHER, ask_teacher, check_teacher, take_logits
+    from .teacher_file import TEACHER
+    from .teaching import ask_teacher, check_teacher, take_logits
 
 __all__ = [
     "TEACHER",
@@ -45,7 +46,7 @@ __getattr__ = lazy_names(
     {
         "Prepared": "preparing",
         "RunRecord": "run_folder",
-        "TEACHER": "teaching",
+        "TEACHER": "teacher_file",
         "ask_teacher": "teaching",
         "check_teacher": "teaching",
         "circumstances": "run_folder",

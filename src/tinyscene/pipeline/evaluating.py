@@ -22,7 +22,7 @@ from .preparing import Prepared, data_facts
 from .recipe import base_of, stages_of
 from .run_folder import RunRecord, write_json
 from .stages import finished_stages, probabilities, restore
-from .teaching import leaked
+from .teacher_file import leaked
 
 
 def evaluate_run(prepared: Prepared, record: RunRecord, folder: Path, hop_s: float | None = None) -> dict[str, Any]:

@@ -5,26 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
-from ..augment import Pix2pix
 from ..data import ClipStore
 from ..errors import OutputError
 from ..evaluate import draw_spectrograms
 from ..files import make_folder, write_whole
 from ..frontends import FrontEnd
 from ..nn.device_translator import read_translator
-from ..spec import Spec
-from ..system import System
 from ..train.pix2pix_fit import Pix2PixSettings, aligned_pairs, fit_pix2pix
+from .generators import GENERATOR, untrained, with_weights
+from .preparing import Prepared
 
-if TYPE_CHECKING:
-    from .preparing import Prepared
-
-GENERATOR = "pix2pix.pt"
 HELD_OUT = 0.1  # of the segments: they measure and are shown
 _CHOICE = 0x5E6
 
@@ -94,39 +89,15 @@ def own_generators(prepared: Prepared, folder: Path) -> Prepared:
     Raises:
         DataError: the training clips have no such devices.
     """
-    for place, i, spec in _untrained(prepared.system):
+    for place, i, spec in untrained(prepared.system):
         out = folder / GENERATOR
         if not out.is_file():
             settings = Pix2PixSettings() if (own := spec.fields["training"]) is None else own.build()
             devices = spec.fields["main"], spec.fields["others"]
             with prepared.progress("train pix2pix") as report:
                 train_pix2pix(prepared, out, settings, *devices, resume=True, progress=report)
-        prepared = replace(prepared, system=_with_weights(prepared.system, place, i, out))
+        prepared = replace(prepared, system=with_weights(prepared.system, place, i, out))
     return prepared
-
-
-def found_generators(system: System, folder: Path) -> System:
-    """The system with the generators that lie in the run's folder."""
-    for place, i, _ in _untrained(system):
-        if (folder / GENERATOR).is_file():
-            system = _with_weights(system, place, i, folder / GENERATOR)
-    return system
-
-
-def _untrained(system: System) -> list[tuple[str, int, Spec]]:
-    """Place and position of each Pix2pix that is used and names no generator."""
-    return [
-        (place, i, spec)
-        for place in Pix2pix.places
-        for i, spec in enumerate(getattr(system.augment, place))
-        if spec.target is Pix2pix and not spec.fields["weights"] and spec.fields["p"]
-    ]
-
-
-def _with_weights(system: System, place: str, i: int, path: Path) -> System:
-    specs = list(getattr(system.augment, place))
-    specs[i] = specs[i].but(weights=str(path))
-    return system.but(augment=replace(system.augment, **{place: tuple(specs)}))
 
 
 def draw_examples(pairs: FeaturePairs, weights: Path) -> bytes:

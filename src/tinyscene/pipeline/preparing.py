@@ -30,11 +30,11 @@ from ..errors import DataError, SettingError
 from ..frontends import FrontEnd
 from ..system import System
 from ..train import Decision, Job, Machine, Stage, group_membership
+from .generators import found_generators
 from .learning import Numbers, completed, learn, learners, load_learned, save_learned
-from .pix2pix import found_generators, own_generators
 from .recipe import stages_of
 from .run_folder import RunRecord
-from .teaching import teacher_logits
+from .teacher_file import teacher_logits
 
 # Opens a progress display titled as told; what it gives is called with (done, all).
 Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
@@ -124,7 +124,7 @@ class Prepared:
         if not numbers and learners(self.system):
             numbers = self._learn()
             save_learned(folder, numbers)
-        return own_generators(replace(self, system=completed(self.system, numbers)), folder)
+        return replace(self, system=completed(self.system, numbers))
 
     def with_learned(self) -> Prepared:
         """As `learned`, for who has no run: the front end as a run with this seed and split will have it."""

@@ -20,12 +20,13 @@ from ..train import WEIGHTS, Machine, Stage
 from .configuring import configured
 from .evaluating import evaluate_run, held_out_predictions, measured
 from .exporting import EVALUATION, stage_complexity
-from .pix2pix import GENERATOR
+from .generators import GENERATOR
 from .preparing import Prepared, Progress, data_facts, prepare
 from .recipe import stages_of
 from .run_folder import RECORD, RunRecord, open_run, start_run, write_json
 from .stages import finished_stages, run_stages
-from .teaching import TEACHER, ask_teacher
+from .teacher_file import TEACHER
+from .teaching import ask_teacher
 
 Results = dict[str, list[dict[str, Any]]]
 

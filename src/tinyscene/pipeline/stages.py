@@ -11,6 +11,7 @@ from ..data import ClipStore
 from ..errors import ModelError, SettingError
 from ..train import WEIGHTS, Machine, Stage, load, predict
 from ..train.per_device import networks_of, predict_per_device
+from .pix2pix import own_generators
 from .preparing import Prepared
 from .recipe import base_of, stages_of
 
@@ -36,7 +37,7 @@ def run_stages(
     if not wanted:
         kind = "compressing" if compress else "training"
         raise SettingError(f"the recipe of {prepared.system.name} has no {kind} stage; add one to the system file.")
-    prepared = prepared.learned(folder)
+    prepared = own_generators(prepared.learned(folder), folder)
     if compress:
         restore(prepared, folder)  # says so if nothing is trained
     for stage in wanted:

@@ -1,42 +1,20 @@
-"""What a teacher says of a run's training clips: asked once, kept in the run as teacher.csv."""
+"""Asking a teacher, a run or a file, what it says of a run's training clips."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..data import Dataset
-from ..errors import DataError, ModelError, SettingError
+from ..errors import DataError, SettingError
 from ..files import write_whole
 from ..system import System
 from .run_folder import write_json
+from .teacher_file import TEACHER, TOLD_BY, leaked
 
 if TYPE_CHECKING:
     from .preparing import Prepared
-
-TEACHER = "teacher.csv"
-TOLD_BY = "teacher.json"  # who wrote it, and how many of the run's test clips that teacher had heard
-
-
-def teacher_logits(training: Dataset, folder: Path, stage: str) -> np.ndarray:
-    """(training clip, class) float32 of the run's teacher.csv.
-
-    Raises:
-        ModelError: the run has none.
-        DataError: it has other classes, or lacks training clips.
-    """
-    from ..train.teacher_logits import read_teacher_logits
-
-    path = folder / TEACHER
-    if not path.is_file():
-        raise ModelError(
-            f"the stage {stage} learns from a teacher and {path} does not exist; name one: tinyscene train ... "
-            "--teacher RUN|FILE.csv"
-        )
-    return read_teacher_logits(path, training.classes, list(map(str, training.files)))
 
 
 def take_logits(student: Prepared, path: Path, folder: Path) -> None:
@@ -94,19 +72,6 @@ def ask_teacher(student: Prepared, teacher: Prepared, run: Path, folder: Path, l
     files = [str(file) for file in student.dataset.files[rows]]
     write_json(folder / TOLD_BY, {"run": str(run), "leaked": max(len(test), handed_down)})
     write_teacher_logits(folder / TEACHER, own, files, np.log(probabilities.clip(1e-15)))
-
-
-def leaked(folder: Path) -> int:
-    """How many test clips the teacher of the run in `folder`, or one behind it, was trained on; 0 without a teacher.
-
-    Raises:
-        ModelError: what is known of the teacher is cut or was changed.
-    """
-    path = folder / TOLD_BY
-    try:
-        return int(json.loads(path.read_text(encoding="utf-8"))["leaked"]) if path.is_file() else 0
-    except (ValueError, TypeError, KeyError) as error:
-        raise ModelError(f"{path} cannot be read ({error}); it is cut or was changed.") from None
 
 
 def _heard_by(teacher: Prepared, student: Prepared) -> list[str]:

@@ -29,7 +29,7 @@ from .keeper import BEST, CHECKPOINT, Keeper
 from .machine import Machine, keep_memory
 from .module import SceneModule
 from .progress import StageProgress
-from .self_distill import RefreshTeacher
+from .refresh_teacher import RefreshTeacher
 from .weight_average import WeightAverage, refresh_batch_norm
 
 if TYPE_CHECKING:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import lightning.pytorch as pl
-from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor, nn
 
 from ..errors import SettingError, within
 from .distillation import SelfDistillation, SelfTeacher
 from .fit import Fit
-from .module import SceneModule
 
 if TYPE_CHECKING:
     from .job import Job
@@ -53,32 +50,3 @@ class SelfDistill(Fit):
 
     def teacher(self, network: nn.Module, job: Job) -> SelfTeacher:
         return SelfTeacher(network, job.example, self.temperature)
-
-
-class RefreshTeacher(Checkpoint):
-    """The teacher takes the student's weights after each epoch whose held-out clips go better than any before.
-
-    A Checkpoint, because lightning calls those after the module's own end of epoch. Its state lies in the checkpoint.
-    """
-
-    def __init__(self, teacher: SelfTeacher):
-        self.teacher, self.best = teacher, 0.0
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "teacher": self.teacher.state_dict()}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.best = state_dict["best"]
-        self.teacher.load_state_dict(state_dict["teacher"])
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        assert isinstance(pl_module, SceneModule)
-        if not self.best:  # of the weights that both begin with
-            self.best = pl_module.validated().get("validation_accuracy", 0.0)
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        assert isinstance(pl_module, SceneModule)
-        accuracy = pl_module.row.get("validation_accuracy", 0.0)
-        if accuracy > self.best:
-            self.best = accuracy
-            self.teacher.refresh(pl_module.network)
