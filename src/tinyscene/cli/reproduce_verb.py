@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import SettingError
+from ..errors import unknown
 
 
 def reproduce(
@@ -29,6 +29,8 @@ def reproduce(
     batch_size: Annotated[
         int | None, typer.Option("--batch-size", min=2, help="In every stage: for a small data set or a small GPU.")
     ] = None,
+    robust: Annotated[bool, typer.Option("--robust", help="Train all against other devices: see train.")] = False,
+    responses: Annotated[Path | None, typer.Option(help="With --robust: folder of measured impulse responses.")] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out rows that cannot be used.")] = False,
     accelerator: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
     precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or auto (mixed on a CUDA GPU).")] = "auto",
@@ -41,10 +43,10 @@ def reproduce(
     from ..evaluate.report_tables_shown import as_csv, as_html, as_markdown, as_text
     from ..files import write_whole
     from ..pipeline import RunRecord, circumstances
-    from ..pipeline.reproducing import Reproducing, only
+    from ..pipeline.reproducing import Reproducing, alone, only
     from ..systems import reproductions, systems
     from ..train import Machine
-    from .run_verbs import pairs
+    from .run_verbs import pairs, robust_record
     from .show import progress_bar
 
     whole = reproductions()
@@ -52,13 +54,10 @@ def reproduce(
     if name in whole:
         wanted = whole[name]
     else:
+        if name not in known:
+            raise unknown("tinyscene reproduce", "report or system", name, (*whole, *known))
         wanted = next((one for one in whole.values() if name in {run.system for run in one.runs}), None)
-        if wanted is None:
-            of = sorted({run.system for one in whole.values() for run in one.runs})
-            raise SettingError(
-                f"tinyscene reproduce takes a report ({', '.join(whole)}) or a system ({', '.join(of)}); '{name}' came."
-            )
-        wanted = only(wanted, [name])
+        wanted = alone(known[name]) if wanted is None else only(wanted, [name])
     base = RunRecord(
         system="",
         data=str(data.resolve()),
@@ -66,6 +65,7 @@ def reproduce(
         fold=fold,
         settings=pairs("--set", settings),
         epochs_scale=epochs_scale,
+        robust=robust_record(robust, responses),
         skip_bad=skip_bad,
         **circumstances(),
     )

@@ -82,8 +82,6 @@ def train(
     from .show import progress_bar
 
     machine = Machine(accelerator, precision, compile_step).decided()
-    if responses is not None and not robust:
-        raise SettingError("--responses belongs to --robust; give both or neither.")
     if fold is not None and test_share is not None:
         raise SettingError("--fold and --test-share exclude each other; give one.")
     own = ".py" in system
@@ -96,7 +94,7 @@ def train(
         columns=pairs("--column", column),
         settings=pairs("--set", settings),
         epochs_scale=epochs_scale,
-        robust=str(responses.resolve() if responses else "") if robust else None,
+        robust=robust_record(robust, responses),
         whole=whole,
         teacher=None if teacher is None else str(teacher.resolve()),
         skip_bad=skip_bad,
@@ -225,6 +223,13 @@ def opened(run: Path) -> tuple[Prepared, RunRecord]:
     own = record.system.startswith("system.py")
     system = configured(load_system(f"{run}/{record.system}" if own else record.system), record)
     return prepare(system, record, progress_bar, run), record
+
+
+def robust_record(robust: bool, responses: Path | None) -> str | None:
+    """What --robust and --responses become in a RunRecord."""
+    if responses is not None and not robust:
+        raise SettingError("--responses belongs to --robust; give both or neither.")
+    return str(responses.resolve() if responses else "") if robust else None
 
 
 def pairs(option: str, texts: list[str] | None) -> dict[str, str]:

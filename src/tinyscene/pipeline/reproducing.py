@@ -14,7 +14,7 @@ from ..evaluate import Predictions
 from ..evaluate.complexity import ensemble as added
 from ..evaluate.ensembles import fit_ensemble
 from ..files import make_folder, write_whole
-from ..reproduction import Ensemble, Reproduction, Run
+from ..reproduction import Column, Ensemble, Measure, Reproduction, Row, Run, Table
 from ..system import System
 from ..train import WEIGHTS, Machine, Stage
 from .configuring import configured
@@ -223,6 +223,29 @@ def only(reproduction: Reproduction, names: Sequence[str]) -> Reproduction:
             tables.append(replace(table, rows=rows))
     confusions = tuple(one for one in reproduction.confusions if one.run in kept)
     return replace(reproduction, runs=tuple(runs), ensembles=ensembles, tables=tuple(tables), confusions=confusions)
+
+
+def alone(system: System) -> Reproduction:
+    """A reproduction of a system that stands in no table of a report: one run, and our own tables of it.
+
+    Raises:
+        SettingError: it trains on every clip, so that none is left to measure it on.
+    """
+    if system.whole:
+        raise SettingError(
+            f"{system.name} trains on all clips, the test part too: nothing is left to measure it on. "
+            f"Train it with: tinyscene train {system.name}"
+        )
+    columns = (
+        Column("Accuracy", Measure("accuracy", scale=100, digits=1, unit="%")),
+        Column("Log loss", Measure("log_loss", digits=3)),
+        Column("Parameters", Measure("parameters", digits=0)),
+        Column("MACs", Measure("macs", digits=0)),
+        Column("KiB", Measure("kib", digits=1)),
+    )
+    rows = tuple(Row(stage.name, system.name, stage.name, ("",) * len(columns)) for stage in stages_of(system))
+    table = Table(system.name, "ours: no table of the report has it", columns, rows, corner="Stage")
+    return Reproduction(system.name, "", (Run(system.name, system.name),), (table,))
 
 
 def _stage(stages: Sequence[Stage], name: str) -> Stage:
