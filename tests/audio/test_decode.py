@@ -14,6 +14,7 @@ import pytest
 import soundfile
 
 from tinyscene.audio import audio_info, decode_audio, read_audio
+from tinyscene.audio.decode import audio_blocks
 from tinyscene.errors import AudioError
 
 RATE = 44_100
@@ -328,3 +329,29 @@ def test_esc10_is_read_and_each_cut_clip_refused(tmp_path):
         assert abs(len(waveform) / rate - 5.0) < 0.1
         (tmp_path / "cut.ogg").write_bytes(clip.read_bytes()[:-500])
         assert "cut short" in refusal(tmp_path / "cut.ogg")
+
+
+# ---- in blocks ----
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3", "a.aiff"])
+@pytest.mark.parametrize("block_s", [0.01, 0.0371, 0.5, 100.0])
+def test_blocks_are_the_whole(saved, name, block_s):
+    path = saved(name)
+    whole, rate = decode_audio(path)
+    with audio_blocks(path, block_s) as sound:
+        blocks = list(sound.blocks)
+    assert (sound.rate, sound.n_channels) == (rate, len(whole))
+    assert all(block.shape[1] <= round(block_s * rate) for block in blocks)
+    assert np.array_equal(np.concatenate(blocks, axis=1), whole)
+
+
+def test_damage_is_told_when_it_is_met(saved, tmp_path):
+    sound = np.zeros(40_000, np.float32)
+    sound[30_000] = np.nan
+    soundfile.write(tmp_path / "nan.wav", sound, 16_000, "FLOAT")
+    with audio_blocks(tmp_path / "nan.wav", 0.1) as opened:
+        blocks = opened.blocks
+        assert len(next(blocks)[0]) == 1_600
+        with pytest.raises(AudioError, match=r"nan\.wav holds NaN .*first is sample 30000"):
+            list(blocks)

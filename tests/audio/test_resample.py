@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinyscene.audio import resample
+from tinyscene.audio.resample import resample_blocks
 from tinyscene.errors import SettingError
 
 
@@ -59,3 +60,15 @@ def test_rate_of_zero_is_refused():
 def test_name_in_the_package_is_the_function_whatever_was_imported_first():
     __import__("tinyscene.audio.resample")
     assert callable(sys.modules["tinyscene.audio"].resample)
+
+
+@pytest.mark.parametrize(
+    ("rate_from", "rate_to"), [(44_100, 32_000), (48_000, 44_100), (8_000, 44_100), (16_000, 16_000)]
+)
+@settings(max_examples=20, deadline=None)
+@given(data=st.data())
+def test_blocks_make_what_the_whole_makes_to_the_bit(rate_from, rate_to, data):
+    sound = np.random.default_rng(1).standard_normal(data.draw(st.integers(1, 30_000))).astype(np.float32)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(sound)), max_size=9)))
+    made = np.concatenate(list(resample_blocks(np.split(sound, cuts), rate_from, rate_to)))
+    assert np.array_equal(made, resample(sound, rate_from, rate_to))

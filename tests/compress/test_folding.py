@@ -45,6 +45,8 @@ CASES = {
     "lone norm of sequences": (lambda: nn.BatchNorm1d(6), (3, 6, 6)),
     "norm without weights": (lambda: nn.BatchNorm2d(6, affine=False), (2, 6, 4, 5)),
     "norm inside": (lambda: nn.Sequential(nn.Sequential(nn.ReLU(), nn.BatchNorm1d(6)), nn.Linear(6, 2)), (3, 6)),
+    "norm before linear": (lambda: nn.Sequential(nn.BatchNorm1d(6), nn.Linear(6, 2, bias=False)), (3, 6)),
+    "norm before padded conv": (lambda: nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 5, 3, padding=1)), (2, 3, 8, 9)),
     "block alone": (lambda: DSSC(8, 4), (2, 8, 9, 7)),
 }
 
@@ -83,6 +85,8 @@ def test_a_norm_behind_a_convolution_leaves_nothing_else_becomes_an_affine_step(
     apart = fold(randomised(CASES["norm before conv"][0]()))
     assert [type(m) for m in apart] == [ChannelAffine, nn.Conv2d]
     assert isinstance(fold(randomised(nn.BatchNorm2d(3))), ChannelAffine)
+    before = fold(randomised(CASES["norm before linear"][0]()))
+    assert [type(m) for m in before] == [nn.Identity, nn.Linear]
 
 
 def test_a_block_with_its_own_inference_form_takes_it_wherever_it_stands():

@@ -8,13 +8,16 @@ import pytest
 import torch
 from torch import nn
 from torch.fx import GraphModule
+from torchao.quantization.pt2e import FakeQuantizeBase
 
 from tinyscene import load_system
 from tinyscene.compress import converted, float_operations, freeze_observers, prepared, settle
-from tinyscene.compress.quantizer import WEIGHTED
+from tinyscene.compress.float_layers import float_layers
+from tinyscene.compress.quantizer import WEIGHTED, RangeOfAll, rounded_up
 from tinyscene.errors import SettingError
 from tinyscene.models import DSMN
-from tinyscene.nn import ECA
+from tinyscene.nn import ECA, MixupNorm
+from tinyscene.nn.mfm import MFMConv
 
 SHAPE = (2, 32, 20)
 
@@ -180,7 +183,11 @@ def test_no_value_of_dsmn_1_is_quantised_twice_in_a_row(dsmn_1):
     [
         ((nn.Conv2d(2, 4, 1), nn.ReLU(), nn.Conv2d(4, 2, 1)), []),
         ((nn.Conv2d(2, 4, 1), nn.Tanh()), ["tanh"]),
-        ((nn.BatchNorm2d(2), nn.Conv2d(2, 2, 1)), ["mul", "add"]),  # its scale and shift stay float
+        ((nn.BatchNorm2d(2), nn.Conv2d(2, 2, 1)), []),
+        ((nn.Upsample(scale_factor=2), nn.Conv2d(2, 2, 1)), []),
+        ((nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(2, 2, 2)), []),
+        ((nn.ConstantPad2d(1, 1.0), nn.Conv2d(2, 2, 1)), ["pad"]),  # no scale need have a 1
+        ((nn.Conv2d(2, 4, 1), MixupNorm(4), nn.ReLU()), ["instance_norm", "add", "mul", "add_1"]),
         ((nn.ConvTranspose2d(2, 2, 1), nn.Conv2d(2, 2, 1)), ["conv_transpose2d"]),
     ],
 )
@@ -252,3 +259,55 @@ def test_two_networks_of_one_graph_are_apart(final):
 def test_maps_too_small_for_the_network_are_refused_before_tracing():
     with pytest.raises(SettingError, match="DSMN takes 8 or more bands and frames"):
         prepared(narrow(), clips(2, 0, (2, 4, 20)))
+
+
+def test_layers_that_stay_float_are_named_with_the_reason():
+    network = nn.Sequential(nn.Conv2d(2, 4, 1), nn.Sequential(nn.Tanh()), MixupNorm(4), nn.Conv2d(4, 2, 1))
+    layers = float_layers(converted(watched(prepared(network, clips(2)))))
+    assert [(layer.layer, layer.operation) for layer in layers] == [
+        ("1.0", "tanh"),
+        ("2", "instance_norm, add, mul, add"),
+    ]
+    assert "mean and variance" in layers[1].why
+
+
+def test_scales_are_of_few_bits_and_zero_points_even(trained):
+    n = 0
+    for name, module in trained.named_modules():
+        if isinstance(module, FakeQuantizeBase):
+            bits = 4 if getattr(module, "is_per_channel", False) else 1
+            mantissa = torch.frexp(module.get_buffer("scale"))[0] * 2**bits
+            assert torch.equal(mantissa, mantissa.round()), name
+            assert not (module.get_buffer("zero_point") % 2).any(), name
+            n += 1
+    assert n > 30
+
+
+@pytest.mark.parametrize(
+    ("scale", "bits", "up"), [(0.5, 1, 0.5), (0.51, 1, 1.0), (0.126, 1, 0.25), (1.01, 4, 1.125), (0.9375, 4, 0.9375)]
+)
+def test_scales_are_rounded_up(scale, bits, up):
+    assert float(rounded_up(torch.tensor(scale), bits)) == up
+
+
+def test_a_scale_that_several_tensors_share_has_the_range_of_the_widest():
+    observer = RangeOfAll(dtype=torch.int8, quant_min=-128, quant_max=127, averaging_constant=0.5)
+    observer.sites = 2
+    for wide in (4.0, 4.0, 8.0):
+        observer(torch.tensor([-wide, wide]))
+        observer(torch.tensor([0.0, 1.0]))
+    assert (float(observer.min_val), float(observer.max_val)) == (-6.0, 6.0)
+
+
+def test_a_max_feature_map_keeps_one_scale():
+    graph = watched(prepared(nn.Sequential(MFMConv(2, 4, 3), nn.Conv2d(4, 2, 1)), clips(2)))
+    (larger,) = (node for node in graph.graph.nodes if "maximum" in str(node.target))
+    (behind,) = larger.users
+    scales = {
+        float(graph.get_submodule(str(node.target)).get_buffer("scale")) for node in (*larger.all_input_nodes, behind)
+    }
+    assert len(scales) == 1
+    shared = graph.get_submodule(str(behind.target))
+    called = [graph.get_submodule(str(node.target)) for node in graph.graph.nodes if node.op == "call_module"]
+    observer = shared.get_submodule("activation_post_process")
+    assert observer.sites == called.count(shared) == 4  # the convolution, its halves, the larger

@@ -236,3 +236,9 @@ def test_windows_come_with_the_position_of_their_clip(cache, small_system, clips
     together = torch.cat([windows for windows, _ in parts])
     assert torch.equal(together, torch.from_numpy(np.concatenate([store[row] for row in rows])))
     assert all(len(owner) < limit + 4 for _, owner in parts)
+
+
+def test_windows_of_many_numbers_come_a_clip_at_a_time(cache, small_system, clips):
+    store = ClipStore(small_system, clips(0.25, 0.6, 1.0), "windows")
+    assert len(list(clip_windows(store, np.arange(3), cells=1))) == 3
+    assert len(list(clip_windows(store, np.arange(3), cells=10**9))) == 1

@@ -265,3 +265,10 @@ def test_only_keeps_runs_their_teachers_and_the_rows_of_both() -> None:
     assert [run.name for run in only(deeper, ["third"]).runs] == ["teacher", "clean", "other"], "teachers of teachers"
     with pytest.raises(SettingError, match="the tables of imagined have no run of nothing"):
         only(REPORT, ["nothing"])
+
+
+def test_a_smaller_batch_slows_sgd_down(make, tmp_path: Path) -> None:
+    changed = make(tmp_path, batch_size=8)._batches(load_system("mini-segnet"))
+    assert (changed["recipe.fit.batch_size"], changed["recipe.fit.optimizer.lr"]) == ("8", "0.00625")
+    assert set(make(tmp_path, batch_size=8)._batches(load_system("cnn6-ca"))) == {"recipe.fit.batch_size"}  # AdamW
+    assert make(tmp_path)._batches(load_system("mini-segnet")) == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from tinyscene.audio import decode
 from tinyscene.errors import DataError, OutputError, SettingError
 from tinyscene.runtime import Classifier, batch, batch_journal
 from tinyscene.runtime.batch import classify_tree, in_order, scores_of
@@ -98,13 +100,13 @@ def test_scores_come_in_the_order_of_the_labels(tiny_model, many):
 
 def test_order_is_that_of_the_files_whatever_the_workers(tiny_model, many, tmp_path, monkeypatch):
     classify_tree(tiny_model(), many, tmp_path / "one.csv", workers=1)
-    plain = batch.read_audio
+    plain = decode.audio_blocks
 
-    def slow_first(path, channels):
+    def slow_first(path):
         time.sleep(0.3 if str(path).endswith("00.wav") else 0)
-        return plain(path, channels)
+        return plain(path)
 
-    monkeypatch.setattr(batch, "read_audio", slow_first)
+    monkeypatch.setattr(decode, "audio_blocks", slow_first)
     told = []
     classify_tree(
         tiny_model(), many, tmp_path / "four.csv", workers=4, progress=lambda done, total: told.append((done, total))
@@ -139,9 +141,13 @@ def test_hard_names_come_back_from_csv_and_json(tiny_model, tmp_path, monkeypatc
             save(tmp_path / "tree" / name, i)
     except (OSError, UnicodeError):
         pytest.skip("this file system takes no such names")
-    monkeypatch.setattr(  # it is not about decoding
-        batch, "read_audio", lambda path, _: soundfile.read(io.BytesIO(Path(path).read_bytes()), dtype="float32")
-    )
+
+    @contextlib.contextmanager
+    def not_about_decoding(path):
+        sound, rate = soundfile.read(io.BytesIO(Path(path).read_bytes()), dtype="float32")
+        yield decode.AudioBlocks(rate, 1, iter([sound[None]]))
+
+    monkeypatch.setattr(decode, "audio_blocks", not_about_decoding)
     classify_tree(tiny_model(), tmp_path / "tree", tmp_path / "out.csv")
     classify_tree(tiny_model(), tmp_path / "tree", tmp_path / "out.jsonl", "jsonl")
     assert [row[0] for row in rows(tmp_path / "out.csv")[1:]] == sorted(names)
@@ -263,14 +269,14 @@ def test_silence_is_counted(tiny_model, tmp_path):
     ],
 )
 def test_whatever_one_file_does_ends_no_run(tiny_model, many, tmp_path, monkeypatch, error, told):
-    plain = batch.read_audio
+    plain = decode.audio_blocks
 
-    def odd(path, channels):
+    def odd(path):
         if str(path).endswith("00.wav"):
             raise error
-        return plain(path, channels)
+        return plain(path)
 
-    monkeypatch.setattr(batch, "read_audio", odd)
+    monkeypatch.setattr(decode, "audio_blocks", odd)
     summary = classify_tree(tiny_model(), many, tmp_path / "out.csv")
     assert told in summary.bad[0][1]
     assert summary.used == 17
@@ -299,8 +305,8 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tiny_model, many, tmp_path, monk
     for ending in ("part", "journal"):  # the kill fell into a line
         with open(tmp_path / f"out.csv.{ending}", "ab") as file:
             file.write(b'{"done": 12, "byt' + 20_000 * b"x")
-    read, plain = [], batch.read_audio
-    monkeypatch.setattr(batch, "read_audio", lambda path, channels: (read.append(path), plain(path, channels))[1])
+    read, plain = [], decode.audio_blocks
+    monkeypatch.setattr(decode, "audio_blocks", lambda path: (read.append(path), plain(path))[1])
     summary = classify_tree(model, many, out, each="window", resume=True)
     assert len(read) == 20 - 9  # every third file is told to the journal
     assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()
@@ -327,8 +333,8 @@ def test_ctrl_c_keeps_every_file_that_was_done_again_and_again(tiny_model, many,
     classify_tree(model, many, tmp_path / "whole.jsonl", "jsonl")
     cut_off(model, many, out, 5, form="jsonl", workers=1)
     cut_off(model, many, out, 14, form="jsonl", resume=True)
-    read, plain = [], batch.read_audio
-    monkeypatch.setattr(batch, "read_audio", lambda path, channels: (read.append(path), plain(path, channels))[1])
+    read, plain = [], decode.audio_blocks
+    monkeypatch.setattr(decode, "audio_blocks", lambda path: (read.append(path), plain(path))[1])
     classify_tree(model, many, out, "jsonl", resume=True)
     assert len(read) == 6
     assert out.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
@@ -478,3 +484,65 @@ def test_a_place_that_cannot_be_written(tiny_model, many, tmp_path):
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(OutputError, match="is a folder"):
         classify_tree(tiny_model(), many, tmp_path / "folder.csv")
+
+
+# ---- two runs at once ----
+
+HOLDS = """
+import sys, time
+from pathlib import Path
+from tinyscene.runtime.batch_journal import GrowingFile
+held = GrowingFile(Path(sys.argv[1]), ["a"], {}, b"", False)
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+def test_two_runs_do_not_write_one_output(tiny_model, many, tmp_path):
+    out = tmp_path / "out.csv"
+    with subprocess.Popen([sys.executable, "-c", HOLDS, out], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        for resume in (False, True):
+            with pytest.raises(OutputError, match=r"out\.csv is being written by another run, .*choose another --out"):
+                classify_tree(tiny_model(), many, out, resume=resume)
+        other.kill()
+    assert files_in(tmp_path) == ["out.csv.journal", "out.csv.lock", "out.csv.part"]
+    classify_tree(tiny_model(), many, out)  # what was killed holds nothing
+    assert files_in(tmp_path) == ["out.bad.csv", "out.csv"]
+
+
+def test_a_second_run_in_the_same_process_is_refused_and_disturbs_nothing(tmp_path):
+    first = batch_journal.GrowingFile(tmp_path / "out", ["a", "b"], {}, b"", False)
+    first.add(b"a")
+    with pytest.raises(OutputError, match="another run"):
+        batch_journal.GrowingFile(tmp_path / "out", ["a", "b"], {}, b"", False)
+    first.add(b"b")
+    first.finish()
+    assert (tmp_path / "out").read_bytes() == b"ab"
+    assert files_in(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"told": "x"},
+        {"bad": [3]},
+        {"bad": 0},
+        {"done": -1},
+        {"done": None},
+        {"bytes": 10**9},
+        {"counts": []},
+        {"names": 1},
+    ],
+)
+def test_a_journal_that_says_other_things_ends_there(tiny_model, many, tmp_path, change):
+    """Its last good line counts."""
+    model, out = tiny_model(), tmp_path / "out.csv"
+    classify_tree(model, many, tmp_path / "whole.csv")
+    cut_off(model, many, out, 5, workers=1)
+    journal = tmp_path / "out.csv.journal"
+    last = json.loads(journal.read_bytes().splitlines()[-1])
+    journal.write_bytes(journal.read_bytes() + json.dumps(last | change).encode() + b"\n")
+    classify_tree(model, many, out, resume=True)
+    assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 import warnings
 from pathlib import Path
 
@@ -11,8 +12,10 @@ import pytest
 import soundfile
 
 from tinyscene.errors import AudioError, ModelError, SettingError
+from tinyscene.evaluate.temperature import at_temperature
 from tinyscene.runtime import Classifier, ShortClipWarning, SilenceWarning, classify
 from tinyscene.runtime.model_file import sealed
+from tinyscene.runtime.windows import SILENCE_RANGE, window_starts
 
 
 def tone(f_hz: float, seconds: float, rate: int = 8_000) -> np.ndarray:
@@ -206,7 +209,55 @@ def test_card_and_network_that_disagree_are_told(unsealed, card, tmp_path):
 
 def test_network_that_onnxruntime_cannot_run_is_told(unsealed, tmp_path, capfd):
     path = tmp_path / "a.onnx"
-    path.write_bytes(sealed(unsealed().replace(b"Softmax", b"Hardmux")))
-    with pytest.raises(ModelError, match=r"a\.onnx cannot be run by onnxruntime .*Hardmux"):
+    path.write_bytes(sealed(unsealed().replace(b"Softmax", b"Reshape")))
+    with pytest.raises(ModelError, match=r"a\.onnx cannot be run by onnxruntime .*Reshape"):
         Classifier(path)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("t", [0.05, 0.7, 1.0, 2.5, 20.0])
+def test_temperature_is_that_of_calibration(tiny_model, t):
+    """Against the function that `tinyscene calibrate` measures with."""
+    windows = np.stack([tone(300, 1), tone(3_000, 1), 1e-3 * tone(700, 1)])
+    plain = Classifier(tiny_model("plain.onnx")).probabilities(windows)
+    warm = Classifier(tiny_model("warm.onnx", temperature=t)).probabilities(windows)
+    assert warm.dtype == np.float32
+    assert np.abs(warm - at_temperature(plain, t)).max() < 1e-7
+    assert np.array_equal(warm.argmax(axis=1), plain.argmax(axis=1))
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025])
+@pytest.mark.parametrize("each_window", [False, True])
+@pytest.mark.parametrize("hop_s", [None, 0.3, 1.7])
+def test_a_long_file_in_blocks_is_answered_as_if_whole(tiny_model, tmp_path, rate, each_window, hop_s):
+    """As the windows of the whole say: cut at once, through the network at once. A fifth of it is silence."""
+    sound = np.concatenate([np.zeros(9 * rate), *(tone(f, 13.7, rate) for f in (300, 3_000, 900))]).astype(np.float32)
+    soundfile.write(tmp_path / "long.wav", sound, rate, "FLOAT")
+    classifier = Classifier(tiny_model())
+    windows = classifier.windows(sound, rate, hop_s)
+    heard = np.ptp(windows, axis=1) > SILENCE_RANGE
+    expected = classifier.probabilities(windows if each_window else windows[heard])
+    for clip in (tmp_path / "long.wav", (sound, rate)):
+        found = classifier.classify(clip, hop_s, top_k=2, each_window=each_window)
+        scores = np.array(
+            [[{e["label"]: e["score"] for e in d.top}[label] for label in ("low", "high")] for d in found]
+        )
+        if each_window:
+            assert np.array_equal(scores.astype(np.float32), expected)
+            starts = window_starts(round(len(sound) * 8_000 / rate), 8_000, classifier.hop(hop_s))
+            assert [d.start_s for d in found] == [start / 8_000 for start in starts]
+        else:
+            assert np.abs(scores[0] - expected.mean(axis=0, dtype=np.float64)).max() < 1e-12
+
+
+def test_memory_does_not_go_by_the_length_of_a_file(tiny_model, tmp_path):
+    """Windows of 1 s every 100 ms of 5 minutes would take 96 MB side by side."""
+    with soundfile.SoundFile(tmp_path / "long.wav", "w", 8_000, 1) as file:
+        for _ in range(30):
+            file.write(tone(500, 10))
+    classifier = Classifier(tiny_model())
+    tracemalloc.start()
+    classifier.classify(tmp_path / "long.wav", hop_s=0.1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8e6

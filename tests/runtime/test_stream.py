@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tinyscene.audio import read_audio
+from tinyscene.audio import read_audio, resample
 from tinyscene.errors import AudioError, SettingError
 from tinyscene.runtime import Classifier
 from tinyscene.runtime.stream import LOWEST_DBFS, UNKNOWN, Stream
@@ -127,6 +127,27 @@ def test_int8_differs_by_no_more_than_a_step(written, form):
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("precision", ["int8", "float32"])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_network_hears_the_same_of_any_rate_and_blocks(written, precision, data):
+    """float: 1e-5. int8: the same class, one step of the output scale (a probability's is at most 1 / 256)."""
+    classifier = Classifier(written.path[precision, "features"])
+    rate = data.draw(st.sampled_from([16_000, 44_100, 48_000]))
+    hop_s = data.draw(st.sampled_from([None, 0.25, 0.6]))
+    model_rate = classifier.card.sample_rate_hz
+    sound = resample(written.waveforms[:3].numpy().ravel()[: round(2.3 * model_rate)], model_rate, rate)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(sound)), max_size=60)))
+    stream = Stream(classifier, hop_s)
+    found = [d for part in np.split(sound, cuts) for d in stream.feed(part, rate)] + stream.flush()
+    offline = classifier.classify((sound, rate), hop_s, top_k=99, each_window=True)
+    assert [(d.start_s, d.end_s, d.label) for d in found] == [(d.start_s, d.end_s, d.label) for d in offline]
+    for one, other in zip(found, offline, strict=True):
+        wrong = max(abs(one.scores[item["label"]] - item["score"]) for item in other.top)
+        assert wrong <= (1e-5 if precision == "float32" else 1 / 256)
+
+
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("rate", [8_000, 44_100])
 def test_short_sound_is_repeated(tiny_model, rate):
     stream = Stream(Classifier(tiny_model()))
@@ -180,6 +201,13 @@ def test_unsure_decision_is_unknown(tiny_model):
     assert [d.label for d in found] == [d.label if d.score >= limit else UNKNOWN for d in sure]
     assert sum(d.label == UNKNOWN for d in found) == 1
     assert [d.scores for d in found] == [d.scores for d in sure]
+
+
+def test_the_model_s_own_confidence_holds_where_none_is_given(tiny_model):
+    classifier = Classifier(tiny_model(unknown_below=1.0))
+    sound = tone(300, 1.0)
+    assert [d.label for d in Stream(classifier).feed(sound, RATE)] == [UNKNOWN]
+    assert [d.label for d in Stream(classifier, unknown_below=0).feed(sound, RATE)] == ["low"]
 
 
 @pytest.mark.parametrize("offset", [0.0, 0.25])

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tinyscene.errors import SettingError
 from tinyscene.runtime import cut_windows, fill_window, window_starts
+from tinyscene.runtime.windows import windows_of_blocks
 
 
 def test_ten_seconds_are_ten_windows():
@@ -56,3 +57,16 @@ def test_long_enough_waveform_is_not_copied():
 def test_hop_below_one_sample_is_refused(hop):
     with pytest.raises(SettingError, match=f"hop takes 1 sample or more; {hop} came"):
         window_starts(10, 5, hop)
+
+
+@given(
+    data=st.data(),
+    n_samples=st.integers(1, 400),
+    window=st.integers(1, 90),
+    hop=st.one_of(st.none(), st.integers(1, 200)),
+)
+def test_windows_of_blocks_are_those_of_the_whole(data, n_samples, window, hop):
+    sound = np.arange(n_samples, dtype=np.float32)
+    cuts = sorted(data.draw(st.lists(st.integers(0, n_samples), max_size=20)))
+    found = [part.copy() for part in windows_of_blocks(np.split(sound, cuts), window, hop)]
+    assert np.array_equal(np.stack(found), cut_windows(sound, window, hop))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple, NoReturn
 
 import numpy as np
@@ -79,6 +81,39 @@ def decode_audio(path: Path) -> tuple[np.ndarray, int]:
                 rate, waveform = sound.samplerate, _decoded(name, sound, exact=_is_exact(sound, file))
     _check_samples(name, waveform)
     return waveform, rate
+
+
+class AudioBlocks(NamedTuple):
+    """A file's sound, block by block: (channel, time) float32 at `rate` Hz."""
+
+    rate: int
+    n_channels: int
+    blocks: Iterator[np.ndarray]
+
+
+@contextmanager
+def audio_blocks(path: Path, block_s: float = 10.0) -> Iterator[AudioBlocks]:
+    """The file of `decode_audio` in blocks of `block_s` seconds, so that its length needs no memory.
+
+    What `decode_audio` refuses is refused when it is met: a file that turns out to be cut, at its end. mp3 and what
+    only FFmpeg reads are decoded whole, and then cut into blocks.
+    """
+    name = os.fspath(path)
+    with _opened(name) as file:
+        sound = _soundfile(name, file)
+        if sound is None or sound.format == "MP3":  # soundfile seeks after each read, which changes what mp3 decodes to
+            if sound is not None:
+                sound.close()
+            waveform, rate = decode_audio(name)
+            size = max(1, round(block_s * rate))
+            blocks = (waveform[:, at : at + size] for at in range(0, waveform.shape[1], size))
+            yield AudioBlocks(rate, len(waveform), blocks)
+            return
+        with sound:
+            _check_rate(name, sound.samplerate)
+            size = max(1, round(block_s * sound.samplerate))
+            blocks = _blocks(name, sound, size, exact=_is_exact(sound, file))
+            yield AudioBlocks(sound.samplerate, sound.channels, blocks)
 
 
 def audio_info(path: Path) -> AudioInfo:
@@ -157,6 +192,24 @@ def _decoded_with_av(name: str) -> tuple[np.ndarray, int]:
     return waveform, rate
 
 
+def _blocks(name: str, sound: soundfile.SoundFile, size: int, exact: bool) -> Iterator[np.ndarray]:
+    n_samples, announced = 0, sound.frames
+    while True:
+        try:
+            frames = sound.read(size, dtype="float32", always_2d=True)
+        except (soundfile.SoundFileError, RuntimeError) as error:
+            _refuse_damaged(name, error)
+        if len(frames):
+            _check_samples(name, frames.T, n_samples)
+            n_samples += len(frames)
+            yield np.ascontiguousarray(frames.T)
+        if len(frames) < size:
+            break
+    _check_whole(name, n_samples, announced, exact)
+    if not n_samples:
+        raise _no_samples(name)
+
+
 def _decoded(name: str, sound: soundfile.SoundFile, exact: bool) -> np.ndarray:
     announced = sound.frames
     try:
@@ -169,12 +222,16 @@ def _decoded(name: str, sound: soundfile.SoundFile, exact: bool) -> np.ndarray:
             frames = np.concatenate(blocks)
     except (soundfile.SoundFileError, RuntimeError) as error:
         _refuse_damaged(name, error)
-    if exact and len(frames) < announced:
+    _check_whole(name, len(frames), announced, exact)
+    return np.ascontiguousarray(frames.T)
+
+
+def _check_whole(name: str, decoded: int, announced: int, exact: bool) -> None:
+    if exact and decoded < announced:
         raise AudioError(
-            f"{name} is cut short: its header announces {announced} samples and {len(frames)} could be decoded. "
+            f"{name} is cut short: its header announces {announced} samples and {decoded} could be decoded. "
             "Copy or download it again."
         )
-    return np.ascontiguousarray(frames.T)
 
 
 def _check_rate(name: str, rate: int) -> None:
@@ -185,11 +242,11 @@ def _check_rate(name: str, rate: int) -> None:
         )
 
 
-def _check_samples(name: str, waveform: np.ndarray) -> None:
+def _check_samples(name: str, waveform: np.ndarray, first: int = 0) -> None:
     if waveform.shape[-1] == 0:
         raise _no_samples(name)
     if not np.isfinite(waveform).all():
-        bad = int(np.flatnonzero(~np.isfinite(waveform).all(axis=0))[0])
+        bad = first + int(np.flatnonzero(~np.isfinite(waveform).all(axis=0))[0])
         raise AudioError(
             f"{name} holds NaN or infinite samples (the first is sample {bad}); finite ones are taken. Make it anew."
         )

@@ -33,10 +33,11 @@ def decode_with_av(name: str) -> tuple[np.ndarray, int]:
                 for frame in packet.decode():
                     parts += [part.to_ndarray() for part in resampler.resample(frame)]
             parts += [part.to_ndarray() for part in resampler.resample(None)]
-    except FFmpegError as error:
+    except (FFmpegError, AttributeError, ValueError) as error:  # no decoder: no rate, no layout
         if parts:
+            reason = getattr(error, "strerror", error)
             raise AudioError(
-                f"{name} is damaged or cut short and cannot be decoded to its end ({error.strerror}). Copy it again."
+                f"{name} is damaged or cut short and cannot be decoded to its end ({reason}). Copy it again."
             ) from None
         raise _no_audio(name) from None
     if n_packets < announced:  # mp4 and its kin announce packets; others announce 0

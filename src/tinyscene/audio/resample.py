@@ -5,6 +5,7 @@ numpy and soxr are imported in the function: this file is loaded with the packag
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from ..errors import SettingError
@@ -36,3 +37,25 @@ def resample(waveform: np.ndarray, rate_from: int, rate_to: int) -> np.ndarray:
         made = soxr.resample(row, rate_from, rate_to, quality="HQ")[:n_samples]
         target[: len(made)] = made
     return result.reshape(*waveform.shape[:-1], n_samples)
+
+
+def resample_blocks(blocks: Iterable[np.ndarray], rate_from: int, rate_to: int) -> Iterator[np.ndarray]:
+    """`resample` of sound that comes in blocks (time,) float32: what comes out, end to end, is the same to the bit."""
+    if rate_from == rate_to:
+        yield from blocks
+        return
+    import numpy as np
+    import soxr
+
+    stream = soxr.ResampleStream(rate_from, rate_to, 1, dtype="float32", quality="HQ")
+    came = made = 0
+    for block in blocks:
+        came += len(block)
+        part = stream.resample_chunk(block)
+        made += len(part)
+        yield part
+    if not came:
+        return
+    n_samples = max(1, round(came * rate_to / rate_from))
+    rest = stream.resample_chunk(np.empty(0, np.float32), last=True)[: max(n_samples - made, 0)]
+    yield np.concatenate([rest, np.zeros(max(n_samples - made - len(rest), 0), np.float32)])

@@ -14,9 +14,11 @@ from . import (
     batch_verb,
     compare_verbs,
     complexity_verb,
+    compress_verb,
     data_verbs,
     listen_verb,
     model_verbs,
+    parity_verb,
     predict_verb,
     reproduce_verb,
     run_verbs,
@@ -43,6 +45,8 @@ EXTRAS = {
     "data": ("pooch", "requests", "urllib3"),
     "live": ("sounddevice",),
     "tensorboard": ("tensorboard",),
+    "tflite": ("litert_torch", "ai_edge_litert", "ai_edge_quantizer"),
+    "executorch": ("executorch",),
 }
 STOPPED = 130
 
@@ -70,6 +74,8 @@ for verbs in (
     batch_verb,
     listen_verb,
     run_verbs,
+    compress_verb,
+    parity_verb,
     reproduce_verb,
     compare_verbs,
     predict_verb,

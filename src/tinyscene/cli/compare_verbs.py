@@ -107,8 +107,14 @@ def ensemble(
 def calibrate(
     run: Annotated[Path, typer.Argument(help="A run folder that was evaluated.", show_default=False)],
     stage: Annotated[str | None, typer.Option(help="Which stage (default: the last).")] = None,
+    unknown_below: Annotated[
+        float, typer.Option("--unknown-below", min=0, max=1, help="Confidence below which a live scene is unknown.")
+    ] = 0.0,
 ) -> None:
-    """Fit a temperature on held-out training clips; say what it does to log loss and calibration on the test clips."""
+    """Fit a temperature on held-out training clips; say what it does to log loss and calibration on the test clips.
+
+    The next export of the stage holds the temperature, and what is unknown, in its model file.
+    """
     from ..errors import unknown
     from ..pipeline import finished_stages
     from ..pipeline.calibrating import calibrate as calibrated
@@ -122,7 +128,7 @@ def calibrate(
     name = stage or list(stages)[-1]
     if name not in stages:
         raise unknown(str(run), "finished stage", name, stages)
-    found = calibrated(prepared, run, stages[name])
+    found = calibrated(prepared, run, stages[name], unknown_below)
     rows = [
         (told, f"{figures['accuracy']:.1%}", f"{figures['log_loss']:.3f}", f"{figures['calibration_error']:.3f}")
         for told, figures in (("as trained", found.before), (f"at temperature {found.temperature:.3f}", found.after))
@@ -130,7 +136,8 @@ def calibrate(
     print_table((f"{name}, test clips", "accuracy", "log loss", "calibration error"), rows)
     typer.echo(
         f"fitted on {found.n:,} held-out training clips: {run / name / 'temperature.json'}\n"
-        f"next: tinyscene compare {run / name / 'predictions.csv'} {run / name / 'predictions-calibrated.csv'}",
+        f"next: tinyscene export {run} --stage {name}    or    "
+        f"tinyscene compare {run / name / 'predictions.csv'} {run / name / 'predictions-calibrated.csv'}",
         err=True,
     )
 

@@ -90,7 +90,7 @@ def _counted(
 ) -> tuple[dict[str, Counts], float]:
     """(counts by stage, or of the one model under its name; seconds of audio in a window)."""
     path = Path(target)
-    file = path.suffix.lower() == ".onnx" and not path.is_dir()
+    file = path.suffix.lower() in (".onnx", ".tflite") and not path.is_dir()
     made = path.is_dir() or file
     if made and (frames is not None or precision is not None):
         raise SettingError(
@@ -117,14 +117,16 @@ def _of_run(path: Path, window: float | None) -> tuple[dict[str, Counts], float]
 
 
 def _of_file(path: Path, window: float | None) -> tuple[dict[str, Counts], float]:
-    from ..evaluate import count_onnx
+    from ..evaluate import count_litert, count_onnx
     from ..runtime import read_model_file
+    from ..runtime.card_file import read_with_card
 
+    litert = path.suffix.lower() == ".tflite"
     try:
-        data, card = read_model_file(path)
+        data, card = read_with_card(path, ".tflite")[:2] if litert else read_model_file(path)
     except ModelError as error:
         if window is None:
-            raise ModelError(f"{error} Any other ONNX file can be counted with --window SECONDS of audio.") from None
+            raise ModelError(f"{error} Any other such file can be counted with --window SECONDS of audio.") from None
         try:
             data = path.read_bytes()
         except OSError as unreadable:
@@ -134,7 +136,7 @@ def _of_file(path: Path, window: float | None) -> tuple[dict[str, Counts], float
             raise SettingError(f"--window asks what a system would be; {path} is what it is. Leave it out.")
         window = card.window_samples / card.sample_rate_hz
     try:
-        return {path.name: count_onnx(data, window)}, window
+        return {path.name: (count_litert if litert else count_onnx)(data, window)}, window
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
 

@@ -23,7 +23,8 @@ def demo(
     from ..export import write_model  # noqa: F401
     from ..train import train as training_loop  # noqa: F401
     from .model_verbs import classify
-    from .run_verbs import compress, evaluate, export, train
+    from .compress_verb import compress
+    from .run_verbs import evaluate, export, train
 
     run = out / "run"
     if run.exists():

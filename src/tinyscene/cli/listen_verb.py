@@ -39,8 +39,11 @@ def listen(
     hop: Annotated[float | None, typer.Option(help="Seconds between decisions (default: the window's length).")] = None,
     smooth: Annotated[int, typer.Option(min=1, help="Decisions whose mean is told.")] = 1,
     unknown_below: Annotated[
-        float, typer.Option("--unknown-below", min=0, max=1, help="Score below which a scene is unknown.")
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            "--unknown-below", min=0, max=1, help="Score below which a scene is unknown (default: the model's)."
+        ),
+    ] = None,
     seconds: Annotated[float | None, typer.Option(help="Stop after so much sound (default: at Ctrl-C).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
 ) -> None:
@@ -122,13 +125,13 @@ def _first(blocks: Iterator[np.ndarray], seconds: float | None, rate: int) -> It
 @contextmanager
 def _file(path: Path) -> Iterator[_Sound]:
     """A file in the blocks of a microphone, as fast as they are taken."""
-    from ..audio.decode import decode_audio, mono
+    import numpy as np
 
-    waveform, rate = decode_audio(path)
-    mono(waveform[:, :1], name=str(path))  # refuses more than two channels
-    size = max(1, round(BLOCK_S * rate))
-    blocks = (waveform[:, at : at + size].T for at in range(0, waveform.shape[1], size))
-    yield _Sound(str(path), rate, blocks)
+    from ..audio.decode import audio_blocks, mono
+
+    with audio_blocks(path, BLOCK_S) as audio:
+        mono(np.empty((audio.n_channels, 1)), name=str(path))  # refuses more than two channels
+        yield _Sound(str(path), audio.rate, (block.T for block in audio.blocks))
 
 
 @contextmanager

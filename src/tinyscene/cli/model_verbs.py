@@ -87,10 +87,13 @@ def info(
         f"{counts.get('macs', 0):,} MACs a window",
     }
     if card.claims:
+        told = {key: f"{value:.4f}" if isinstance(value, float) else value for key, value in card.claims.items()}
         rows["measured"] = (
-            f"accuracy {card.claims['accuracy']:.4f}, log loss {card.claims['log_loss']:.3f} on {card.claims['n']} "
-            f"clips of {card.claims['data']} ({card.claims['split']})"
+            f"accuracy {told.get('accuracy', '?')}, log loss {told.get('log_loss', '?')} on {told.get('n', '?')} "
+            f"clips of {told.get('data', '?')} ({told.get('split', '?')})"
         )
+    if card.temperature != 1 or card.unknown_below:
+        rows["decides"] = f"at temperature {card.temperature:.3f}, unknown below {card.unknown_below:g}"
     rows["checksum"] = "fits"
     for key, value in rows.items():
         print(f"{key:9} {value}")

@@ -27,7 +27,7 @@ def reproduce(
         list[str] | None, typer.Option("--set", help="Change a number in every run: recipe.fit.batch_size=16.")
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option("--batch-size", min=2, help="In every stage: for a small data set or a small GPU.")
+        int | None, typer.Option("--batch-size", min=2, help="In every stage; SGD's rates scale with it.")
     ] = None,
     robust: Annotated[bool, typer.Option("--robust", help="Train all against other devices: see train.")] = False,
     responses: Annotated[Path | None, typer.Option(help="With --robust: folder of measured impulse responses.")] = None,

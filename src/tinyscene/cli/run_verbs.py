@@ -1,4 +1,4 @@
-"""Verbs that make and use runs: train, evaluate, compress, export."""
+"""Verbs that make and use runs: train, evaluate, export."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ..errors import SettingError
 
 if TYPE_CHECKING:
     from ..pipeline import Prepared, RunRecord
+    from ..system import System
 
 Accelerator = Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")]
 Precision = Annotated[str, typer.Option(help="32-true, bf16-mixed or auto (mixed on a CUDA GPU).")]
@@ -177,52 +178,39 @@ def evaluate(
     print(f"next: tinyscene {follow}")
 
 
-def compress(
-    run: Run,
-    resume: Resume = False,
-    accelerator: Accelerator = "auto",
-    precision: Precision = "auto",
-    energy: Energy = False,
-) -> None:
-    """Make a trained run smaller: the compressing stages of its recipe (int8), each a folder in the run."""
-    from ..errors import OutputError
-    from ..pipeline import finished_stages, measured_energy, run_stages
-    from ..train import Machine
-
-    prepared, _ = opened(run)
-    done = [stage.name for stage in finished_stages(prepared, run) if stage.compresses]
-    if done and not resume:
-        raise OutputError(f"{run} is compressed already ({', '.join(done)}); delete {run / done[0]} to do it again.")
-    with measured_energy(run, "training", energy):
-        names = run_stages(prepared, run, True, resume, Machine(accelerator, precision))
-    print(f"compressed: {', '.join(str(run / name) for name in names)}")
-    print(f"next: tinyscene export {run} --form waveform    then    tinyscene evaluate {run}")
-
-
 def export(
     run: Run,
     form: Annotated[str, typer.Option(help="features: the device makes them; waveform: the file does.")] = "features",
     stage: Annotated[str | None, typer.Option(help="Which stage (default: the last).")] = None,
+    file_format: Annotated[
+        str, typer.Option("--format", help="onnx, tflite (LiteRT: boards, phones) or pte (ExecuTorch).")
+    ] = "onnx",
 ) -> None:
     """Write a run's last stage as one model file, proven equal to the network before it is written."""
     from ..pipeline import export_run
 
     prepared, _ = opened(run)
-    path = export_run(prepared, run, form, stage)
+    path = export_run(prepared, run, form, stage, file_format)
     print(path)
-    typer.echo(f"{path.stat().st_size:,} bytes. next: tinyscene classify {path} FILE...", err=True)
+    follow = f"classify {path} FILE..." if file_format == "onnx" else f"parity {run}"
+    typer.echo(f"{path.stat().st_size:,} bytes. next: tinyscene {follow}", err=True)
 
 
 def opened(run: Path) -> tuple[Prepared, RunRecord]:
     """A run's data and system, made ready."""
     from ..pipeline import configured, open_run, prepare
-    from ..systems import load_system
     from .show import progress_bar
 
     record = open_run(run)
+    return prepare(configured(system_of(run, record), record), record, progress_bar, run), record
+
+
+def system_of(run: Path, record: RunRecord) -> System:
+    """A run's system as its file says it, without what the record changes in it."""
+    from ..systems import load_system
+
     own = record.system.startswith("system.py")
-    system = configured(load_system(f"{run}/{record.system}" if own else record.system), record)
-    return prepare(system, record, progress_bar, run), record
+    return load_system(f"{run}/{record.system}" if own else record.system)
 
 
 def robust_record(robust: bool, responses: Path | None) -> str | None:
@@ -245,4 +233,4 @@ def pairs(option: str, texts: list[str] | None) -> dict[str, str]:
     return result
 
 
-VERBS = (train, evaluate, compress, export)
+VERBS = (train, evaluate, export)

@@ -14,7 +14,7 @@ from torchao.quantization.pt2e import FakeQuantizeBase
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_qat_pt2e
 
 from .folding import fold
-from .quantizer import CLIPPED, SUMS, WEIGHTED, IntegerQuantizer, is_activation
+from .quantizer import CLIPPED, PARTING, SUMS, WEIGHTED, IntegerQuantizer, count_sites, is_activation
 
 
 def prepared(network: nn.Module, example: Tensor) -> GraphModule:
@@ -26,7 +26,9 @@ def prepared(network: nn.Module, example: Tensor) -> GraphModule:
     batch = torch.export.Dim("batch", min=2, max=4096)
     traced = torch.export.export(folded, (example,), dynamic_shapes=({0: batch},)).module()
     assert isinstance(traced, GraphModule)
-    return _switchable(prepare_qat_pt2e(traced, IntegerQuantizer()))
+    graph = prepare_qat_pt2e(traced, IntegerQuantizer())
+    count_sites(graph)
+    return _switchable(graph)
 
 
 def freeze_observers(graph: nn.Module) -> None:
@@ -67,6 +69,7 @@ def float_operations(graph: GraphModule) -> list[str]:
         if node.op != "call_function" or "quantize" in str(node.target) or not is_activation(node):
             continue
         values = node.all_input_nodes[: 2 if node.target in WEIGHTED else None]  # behind them a bias, for the sums
+        values = [value.all_input_nodes[0] if value.target in PARTING else value for value in values]
         taken = all("dequantize" in str(value.target) or _is_one_operation(value, node) for value in values)
         given = all("quantize" in str(user.target) or _is_one_operation(node, user) for user in node.users)
         if not (taken and given):

@@ -181,15 +181,19 @@ def training_loader(
     )
 
 
-def clip_windows(store: ClipStore, rows: np.ndarray, limit: int = 128) -> Iterator[tuple[torch.Tensor, np.ndarray]]:
-    """(windows (n, channel, band, frame), position of each window's clip in `rows`), at most about `limit` at once."""
+def clip_windows(
+    store: ClipStore, rows: np.ndarray, limit: int = 128, cells: int = 3_000_000
+) -> Iterator[tuple[torch.Tensor, np.ndarray]]:
+    """(windows (n, channel, band, frame), position of each window's clip in `rows`), about `limit` at once, or fewer
+    where they hold more than `cells` numbers: a network's maps take up to a hundred times the memory of its input.
+    """
     held: list[np.ndarray] = []
     owners: list[int] = []
     for position, row in enumerate(rows):
         windows = store[int(row)]
         held.append(windows)
         owners += [position] * len(windows)
-        if len(owners) >= limit or position == len(rows) - 1:
+        if len(owners) >= limit or len(owners) * windows[0].size >= cells or position == len(rows) - 1:
             yield torch.from_numpy(np.concatenate(held)), np.asarray(owners)
             held, owners = [], []
 

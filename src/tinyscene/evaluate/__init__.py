@@ -7,6 +7,7 @@ from ..lazy import lazy_names
 if TYPE_CHECKING:
     from .boards import estimate_boards
     from .complexity import blocks, ensemble, without_layers
+    from .complexity_litert import count_litert
     from .complexity_onnx import count_onnx
     from .complexity_torch import count_complexity
     from .limits import check_limits
@@ -22,6 +23,7 @@ __all__ = [
     "blocks",
     "check_limits",
     "count_complexity",
+    "count_litert",
     "count_onnx",
     "draw_spectrograms",
     "ensemble",
@@ -41,6 +43,7 @@ __getattr__ = lazy_names(
         "blocks": "complexity",
         "check_limits": "limits",
         "count_complexity": "complexity_torch",
+        "count_litert": "complexity_litert",
         "count_onnx": "complexity_onnx",
         "draw_spectrograms": "spectrogram_picture",
         "ensemble": "complexity",

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime
 import torch
 from torch import Tensor, nn
@@ -40,6 +39,8 @@ class Export:
     precision: str  # "float32", "float16" or "int8"
     complexity: dict[str, Any]
     claims: dict[str, Any]
+    temperature: float = 1.0  # fitted on held-out training clips; the runtime divides by it
+    unknown_below: float = 0.0
 
 
 def write_model(export: Export, form: str, path: Path, waveforms: Tensor) -> Path:
@@ -59,16 +60,19 @@ def write_model(export: Export, form: str, path: Path, waveforms: Tensor) -> Pat
     example = features if form == "features" else waveforms
     deployed = Deployed(export.network, export.decide, None if form == "features" else front_end).eval()
     model = slim(traced(deployed, example[:2], form), half=export.precision == "float16")
-    _describe(model, export, form)
+    for key, value in card_of(export, form).metadata().items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, value
     data = sealed(model.SerializeToString())
     _compare(data, form, example.numpy(), expected, TOLERANCE[export.precision])
     write_whole(path, data)
     return path
 
 
-def _describe(model: onnx.ModelProto, export: Export, form: str) -> None:
+def card_of(export: Export, form: str) -> ModelCard:
+    """What a file of `export` says of itself."""
     system = export.system
-    card = ModelCard(
+    return ModelCard(
         name=export.name,
         system=system.name,
         version=__version__,
@@ -83,10 +87,9 @@ def _describe(model: onnx.ModelProto, export: Export, form: str) -> None:
         complexity=without_layers(export.complexity),
         hop_samples=round((system.inference.hop_s or 0) * system.task.sample_rate_hz),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
+        temperature=export.temperature,
+        unknown_below=export.unknown_below,
     )
-    for key, value in card.metadata().items():
-        entry = model.metadata_props.add()
-        entry.key, entry.value = key, value
 
 
 def _compare(data: bytes, form: str, example: np.ndarray, expected: np.ndarray, tolerance: float) -> None:

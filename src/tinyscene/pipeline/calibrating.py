@@ -11,10 +11,9 @@ from ..evaluate import Predictions
 from ..evaluate.temperature import at_temperature, fit_temperature
 from ..train import Stage
 from .evaluating import held_out_predictions, measured
+from .exporting import TEMPERATURE
 from .preparing import Prepared
 from .run_folder import write_json
-
-TEMPERATURE = "temperature.json"
 
 
 @dataclass(frozen=True)
@@ -27,8 +26,11 @@ class Calibrated:
     after: dict[str, Any]
 
 
-def calibrate(prepared: Prepared, folder: Path, stage: Stage) -> Calibrated:
-    """Stage, measure and write RUN/STAGE/temperature.json and predictions-calibrated.csv.
+def calibrate(prepared: Prepared, folder: Path, stage: Stage, unknown_below: float = 0.0) -> Calibrated:
+    """Fit, measure and write RUN/STAGE/temperature.json and predictions-calibrated.csv.
+
+    The next export of the stage holds the temperature and `unknown_below`, the confidence below which a live scene is
+    unknown.
 
     Raises:
         SettingError: the stage held no clips out.
@@ -42,5 +44,5 @@ def calibrate(prepared: Prepared, folder: Path, stage: Stage) -> Calibrated:
     before = Predictions.read_csv(own / "predictions.csv")
     after = replace(before, probabilities=at_temperature(before.probabilities, t))
     after.write_csv(own / "predictions-calibrated.csv")
-    write_json(own / TEMPERATURE, {"temperature": t, "fitted_on": len(held_out), "stage": stage.name})
+    write_json(own / TEMPERATURE, {"temperature": t, "unknown_below": unknown_below, "fitted_on": len(held_out)})
     return Calibrated(t, len(held_out), measured(prepared, before), measured(prepared, after))

@@ -1,4 +1,4 @@
-"""A system as a run has it: settings, robust training, shortened, on all data."""
+"""A system as a run has it: settings, robust training, shortened, on all data, with stages that compress added."""
 
 from __future__ import annotations
 
@@ -19,4 +19,8 @@ def configured(system: System, record: RunRecord) -> System:
     system = system.with_settings(record.settings)
     if record.epochs_scale != 1:
         system = scaled_epochs(system, record.epochs_scale)
-    return system.but(whole=system.whole or record.whole)
+    for stage in record.added:
+        from .standard_stages import standard_stage
+
+        system = system.but(recipe=(*system.recipe, standard_stage(system, **stage)))
+    return system.with_settings(record.compress_settings).but(whole=system.whole or record.whole)

@@ -10,7 +10,7 @@ import torch
 
 from ..audio import read_audio, resample
 from ..compress import converted, fold
-from ..errors import SettingError, unknown
+from ..errors import ModelError, SettingError, unknown
 from ..evaluate import count_complexity
 from ..export import Export, write_model
 from ..runtime import cut_windows
@@ -19,17 +19,27 @@ from .preparing import Prepared
 from .recipe import base_of, stages_of
 from .stages import finished_stages, restore
 
-EVALUATION = "evaluation.json"
+EVALUATION, TEMPERATURE = "evaluation.json", "temperature.json"
+FORMATS = ("onnx", "tflite", "pte")
 N_PROOF = 8  # windows on which the file is compared with the network before it is written
 
 
-def export_run(prepared: Prepared, folder: Path, form: str, stage_name: str | None = None) -> Path:
-    """Write RUN/SYSTEM-STAGE-FORM.onnx and return its path; by default of the last stage that has ended.
+def export_run(
+    prepared: Prepared, folder: Path, form: str, stage_name: str | None = None, format: str = FORMATS[0]
+) -> Path:
+    """Write RUN/SYSTEM-STAGE-FORM.FORMAT and return its path; by default of the last stage that has ended.
+
+    .tflite and .pte files take features alone; their card lies beside them (`runtime.card_file`).
 
     Raises:
-        SettingError: no such stage or form.
-        ModelError: nothing is trained yet, or the file disagrees with the network.
+        SettingError: no such stage, form or format, or a form that the format has not.
+        MissingExtraError: the format's libraries are not installed.
+        ModelError: nothing is trained yet, the network cannot be converted, or the file disagrees with it.
     """
+    if format not in FORMATS:
+        raise unknown("tinyscene export", "format", format, FORMATS)
+    if format != "onnx" and form != "features":
+        raise SettingError(f"--format {format} takes --form features: the device makes them; '{form}' came.")
     stages = {stage.name: stage for stage in finished_stages(prepared, folder)}
     restore(prepared, folder)  # says so if nothing is trained
     name = stage_name or list(stages)[-1]
@@ -52,13 +62,23 @@ def export_run(prepared: Prepared, folder: Path, form: str, stage_name: str | No
         precision=stage.precision,
         complexity=stage_complexity(prepared, folder, stage),
         claims=_measured(folder, name, prepared),
+        **calibration(folder, name),
     )
-    return write_model(export, form, model_path(prepared, folder, name, form), _proof(prepared))
+    path, windows = model_path(prepared, folder, name, form, format), _proof(prepared)
+    if format == "tflite":
+        from ..export.litert import write_litert
+
+        return write_litert(export, path, windows)
+    if format == "pte":
+        from ..export.executorch import write_executorch
+
+        return write_executorch(export, path, windows)
+    return write_model(export, form, path, windows)
 
 
-def model_path(prepared: Prepared, folder: Path, stage: str, form: str) -> Path:
-    """Where a stage's model file of one form lies: RUN/SYSTEM-STAGE-FORM.onnx."""
-    return folder / f"{prepared.system.name}-{stage}-{form}.onnx"
+def model_path(prepared: Prepared, folder: Path, stage: str, form: str, format: str = FORMATS[0]) -> Path:
+    """Where a stage's model file of one form and format lies: RUN/SYSTEM-STAGE-FORM.FORMAT."""
+    return folder / f"{prepared.system.name}-{stage}-{form}.{format}"
 
 
 def stage_complexity(prepared: Prepared, folder: Path, stage: Stage) -> dict[str, Any]:
@@ -69,6 +89,22 @@ def stage_complexity(prepared: Prepared, folder: Path, stage: Stage) -> dict[str
         return count_complexity(network, example, window_s, half=stage.precision == "float16")
     base = restore(prepared, folder, base_of(stages_of(prepared.system), stage))
     return count_complexity(base, example, window_s, fold(base))
+
+
+def calibration(folder: Path, stage: str) -> dict[str, float]:
+    """Temperature and least confidence that `tinyscene calibrate` wrote for this stage; empty without.
+
+    Raises:
+        ModelError: the file is broken.
+    """
+    path = folder / stage / TEMPERATURE
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        return {key: float(facts[key]) for key in ("temperature", "unknown_below")}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ModelError(f"{path} cannot be read ({error}); run `tinyscene calibrate {folder}` again.") from None
 
 
 def _proof(prepared: Prepared) -> torch.Tensor:

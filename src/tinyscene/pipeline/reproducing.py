@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from torch.optim import SGD
+
 from ..data.decodable import undecodable
 from ..errors import OutputError, SettingError
 from ..evaluate import Predictions
@@ -36,7 +38,7 @@ class Reproducing:
     """One reproduction on one data set.
 
     base: the record that each run's is made from: data, fold, epochs scale and the like. A run lies in OUT/NAME, with
-    several seeds in OUT/NAME/seed-S. `batch_size` is that of every stage that has one.
+    several seeds in OUT/NAME/seed-S. `batch_size` is that of every stage that has one; SGD's rates change with it.
     """
 
     reproduction: Reproduction
@@ -88,16 +90,24 @@ class Reproducing:
 
     def _configured(self, run: Run, seed: int) -> tuple[System, RunRecord]:
         system = self.systems[run.system]
-        batches = [spec.name for spec in system.recipe if self.batch_size and "batch_size" in spec.fields]
-        settings = {
-            **run.settings,
-            **{f"recipe.{stage}.batch_size": str(self.batch_size) for stage in batches},
-            **self.base.settings,
-        }
+        settings = {**run.settings, **self._batches(system), **self.base.settings}
         record = replace(
             self.base, system=run.system, seed=seed, settings=settings, whole=run.whole, teacher=run.teacher or None
         )
         return configured(system, record), record
+
+    def _batches(self, system: System) -> dict[str, str]:
+        """What `batch_size` changes in the recipe: with plain SGD the rate too (Goyal et al. 2017, section 2.1)."""
+        settings = {}
+        for spec in system.recipe:
+            if self.batch_size is None or "batch_size" not in spec.fields:
+                continue
+            settings[f"recipe.{spec.name}.batch_size"] = str(self.batch_size)
+            optimizer = spec.fields["optimizer"]
+            if optimizer.target is SGD:
+                rate = optimizer.fields["lr"] * self.batch_size / spec.fields["batch_size"]
+                settings[f"recipe.{spec.name}.optimizer.lr"] = f"{rate:.6g}"
+        return settings
 
     def _check(self) -> None:
         """Refuse now what would stop a later run, when those before it have cost their hours."""

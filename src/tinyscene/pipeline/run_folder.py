@@ -37,6 +37,8 @@ class RunRecord:
     teacher: str | None = None  # run or file whose answers are learned from
     skip_bad: bool = False
     left_out: tuple[str, ...] = ()  # clips that could not be decoded, with skip_bad
+    added: tuple[Mapping[str, str], ...] = ()  # stages that `compress --to` added: kind, name, after
+    compress_settings: Mapping[str, str] = field(default_factory=dict)  # as settings, of compressing stages
     classes: tuple[str, ...] = ()
     created: str = ""
     command: str = ""
@@ -46,7 +48,7 @@ class RunRecord:
     @property
     def chosen(self) -> dict[str, Any]:
         """What a resumed run must not change."""
-        own = {"left_out", "classes", "created", "command", "machine", "versions"}
+        own = {"left_out", "added", "compress_settings", "classes", "created", "command", "machine", "versions"}
         keys = [item.name for item in fields(self) if item.name not in own]
         return {key: getattr(self, key) for key in keys}
 
@@ -79,7 +81,7 @@ def start_run(folder: Path, record: RunRecord, resume: bool, system_source: Path
         folder.mkdir(parents=True, exist_ok=True)
         if system_source is not None:
             (folder / "system.py").write_bytes(system_source.read_bytes())
-        write_json(folder / RECORD, {"format": FORMAT, **asdict(record)})
+        write_record(folder, record)
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error.strerror}. Choose another --out.") from None
 
@@ -99,9 +101,19 @@ def open_run(folder: Path) -> RunRecord:
         facts = json.loads(path.read_text())
         if facts.pop("format") != FORMAT:
             raise ModelError(f"{path} was written by another version of tinyscene; use that version.")
-        return RunRecord(**facts | {key: tuple(facts[key]) for key in ("classes", "left_out")})
+        lists = {key: tuple(facts.get(key, ())) for key in ("classes", "left_out", "added")}
+        return RunRecord(**facts | lists)
     except (ValueError, TypeError, KeyError) as error:
         raise ModelError(f"{path} cannot be read ({error}); it is cut or was changed.") from None
+
+
+def write_record(folder: Path, record: RunRecord) -> None:
+    """Put `record` in the place of the one in the run's folder.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    write_json(folder / RECORD, {"format": FORMAT, **asdict(record)})
 
 
 def write_json(path: Path, content: Any) -> None:

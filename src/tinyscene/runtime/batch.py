@@ -17,17 +17,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-import numpy as np
-
 from .. import __version__
-from ..audio.decode import read_audio
 from ..audio.tree import SUFFIXES, audio_tree
 from ..errors import DataError, SettingError, TinysceneError, within
 from ..files import write_whole
 from .batch_journal import GrowingFile
 from .classifier import Classifier, Decision
 from .model_file import read_model_file
-from .windows import SILENCE_RANGE
 
 COLUMNS = ("file", "start_s", "end_s", "label", "score")  # then one a class
 _AHEAD = 4  # items in work or waiting for their turn, for each worker: what bounds the memory
@@ -143,15 +139,14 @@ def classify_tree(
 def answered(classifier: Classifier, file: str | Path, hop_s: float | None = None, each_window: bool = False) -> Answer:
     """What the model says of a file, as `Classifier.classify`; what cannot be used raises nothing but says why."""
     try:
-        waveform, rate = read_audio(file, classifier.card.channels)
-        decisions = classifier.classify((waveform, rate), hop_s, len(classifier.labels), each_window)
+        heard = classifier.hear(file, hop_s, len(classifier.labels), each_window)
     except TinysceneError as error:
         return Answer((), why=str(error))
     except MemoryError:
         return Answer((), why=f"{file} does not fit in memory. Cut it into shorter files.")
     except Exception as error:  # else one odd file would end a run of thousands, and each time it is gone on with
         return Answer((), why=f"{file} cannot be used ({type(error).__name__}: {error}).")
-    return Answer(decisions, bool(np.ptp(waveform) <= SILENCE_RANGE))
+    return Answer(heard.decisions, heard.silent)
 
 
 def scores_of(decision: Decision, labels: Sequence[str]) -> list[float]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from ..errors import DataError, OutputError, SettingError
 
@@ -33,7 +35,8 @@ class GrowingFile:
     are in the part file, how many bytes these are, the sums of `counts`, and what was `bad` since the line before.
 
     Raises:
-        OutputError: the place cannot be written, or a run that was cut off lies there (without resume).
+        OutputError: the place cannot be written, another run writes it now, or a run that was cut off lies there
+            (without resume).
         SettingError: resume with other settings.
         DataError: resume, but the items done are no longer the first of `names`.
     """
@@ -46,6 +49,19 @@ class GrowingFile:
         self._open = ExitStack()
         if out.is_dir():
             raise OutputError(f"{out} is a folder; name a file.")
+        try:
+            self._lock = _locked(out)
+        except OSError as error:
+            raise self._refused(error) from None
+        try:
+            self._begin(settings, begin, resume)
+        except BaseException:
+            self._open.close()
+            _unlock(self._lock)
+            raise
+
+    def _begin(self, settings: Mapping[str, Any], begin: bytes, resume: bool) -> None:
+        """Open both files, at their beginning or where the run was cut off."""
         try:
             first, states, n_journal = _read(self.journal, self.part)
             cut_off = bool(states and states[-1]["done"])
@@ -120,6 +136,7 @@ class GrowingFile:
             self._open.close()
         if not self.done:
             self.drop()
+        _unlock(self._lock)
 
     def drop(self) -> None:
         """Leave nothing but what `finish` made."""
@@ -127,6 +144,7 @@ class GrowingFile:
             self._open.close()
         for path in (self.part, self.journal):
             path.unlink(missing_ok=True)
+        _unlock(self._lock)
 
     def _commit(self) -> None:
         state = self._state
@@ -172,6 +190,45 @@ class GrowingFile:
         )
 
 
+def _locked(out: Path) -> BinaryIO:
+    """OUT.lock, held by this run until `_unlock`; the system lets go of it when the process ends, however it ends.
+
+    OutputError while another run holds it, in this process or another.
+    """
+    path = out.with_name(f"{out.name}.lock")
+    while True:
+        file = open(path, "ab")  # noqa: SIM115 (open until _unlock)
+        try:
+            if sys.platform == "win32":
+                import msvcrt
+
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            else:
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.close()
+            if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+                raise
+            raise OutputError(
+                f"{out} is being written by another run, which holds {path}. Wait for it to end, or choose another "
+                "--out; a run that was killed holds nothing."
+            ) from None
+        with suppress(OSError):
+            if os.path.samestat(os.stat(path), os.fstat(file.fileno())):
+                return file
+        file.close()  # the run before removed it when it ended, just now
+
+
+def _unlock(file: BinaryIO) -> None:
+    """Remove OUT.lock and let go of it, in this order; a second time it does nothing."""
+    if not file.closed:
+        with suppress(OSError):
+            os.unlink(file.name)
+        file.close()
+
+
 def _line(content: Mapping[str, Any]) -> bytes:
     return json.dumps(content).encode("ascii") + b"\n"
 
@@ -191,8 +248,26 @@ def _read(journal: Path, part: Path) -> tuple[dict[str, Any], list[dict[str, Any
             content = json.loads(text) if text.endswith(b"\n") else None
         except ValueError:
             break
-        if not isinstance(content, dict) or (contents and not content.get("bytes", n_bytes + 1) <= n_bytes):
+        if not isinstance(content, dict) or (contents and not _is_state(content, contents[1:], n_bytes)):
             break
         contents.append(content)
         size += len(text)
     return (contents[0] if contents else {}), contents[1:], size
+
+
+def _is_state(content: dict[str, Any], before: list[dict[str, Any]], n_bytes: int) -> bool:
+    """Whether a line of a journal is one that `GrowingFile` writes, of a part file of `n_bytes` or more."""
+    values: list[Any] = [content.get(key) for key in ("done", "bytes", "told", "bad", "counts")]
+    done, size, told, bad, counts = values
+    last = before[-1] if before else {"done": 0, "bytes": 0, "told": 0, "bad": []}
+    return (
+        all(type(number) is int for number in (done, size, told))
+        and last["done"] <= done
+        and last["bytes"] <= size <= n_bytes
+        and last["told"] <= told <= last["told"] + len(last["bad"])
+        and isinstance(content.get("names"), str)
+        and isinstance(counts, dict)
+        and all(type(number) is int for number in counts.values())
+        and isinstance(bad, list)
+        and all(isinstance(row, list) and len(row) == 2 and all(isinstance(text, str) for text in row) for row in bad)
+    )

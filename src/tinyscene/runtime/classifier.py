@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 import numpy as np
-import onnxruntime
 
-from ..audio.resample import resample
-from ..errors import AudioError, ModelError, SettingError
+from ..audio.resample import resample, resample_blocks
+from ..errors import AudioError, ModelError, SettingError, TinysceneError
+from .card_check import LARGEST_MAP, feature_values
+from .decision import at_temperature
 from .model_file import ModelCard, read_model_file
-from .windows import SILENCE_RANGE, cut_windows, sounding, window_starts
+from .session import NoRoom, Session
+from .windows import SILENCE_RANGE, cut_windows, window_starts, windows_of_blocks
 
 # Windows that go through the network together: enough to keep it busy, few enough for a small device's memory.
 _WINDOWS_AT_ONCE = 16
+_FEATURES_AT_ONCE, _SAMPLES_AT_ONCE = 560_000, 1_500_000  # a network makes up to two hundred times as many of them
+_ALMOST_ONE = 1.001  # a network's own rounding
 
 Path = str | os.PathLike[str]
 Clip = Path | tuple[np.ndarray, int]
@@ -47,6 +53,15 @@ class Decision:
         return asdict(self) | {"top": [dict(item) for item in self.top]}
 
 
+class Heard(NamedTuple):
+    """Decisions on a clip called `name`, and whether it is digital silence throughout."""
+
+    decisions: tuple[Decision, ...]
+    name: str
+    duration_s: float
+    silent: bool
+
+
 class Classifier:
     """A model file, opened. `threads` is how many the network may use.
 
@@ -60,12 +75,12 @@ class Classifier:
             raise SettingError(f"Classifier.threads takes 1 or more; {threads} came.")
         self.path = os.fspath(path)
         data, self.card = read_model_file(path)
-        self._session = _session(self.path, data, threads)
-        takes = self._session.get_inputs()[0]
-        _check_network(self.path, self._session, self.card)
-        self._fixed = isinstance(takes.shape[0], int)
-        self._at_once: int = takes.shape[0] if self._fixed else _WINDOWS_AT_ONCE
-        self._front_end = _front_end(self.card, quick_start)
+        self._session = Session(self.path, data, threads)
+        batch = _checked_batch(self._session, self.card)
+        self._fixed = batch is not None
+        at_once = min(_FEATURES_AT_ONCE // feature_values(self.card), _SAMPLES_AT_ONCE // self.card.window_samples)
+        self._at_once = batch or min(max(at_once, 1), _WINDOWS_AT_ONCE)
+        self._front_end = _front_end(self.path, self.card, quick_start)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -81,13 +96,25 @@ class Classifier:
             )
         if not np.isfinite(windows).all():
             raise AudioError(f"{self.card.name} takes finite samples; NaN or infinite ones came. Mend them first.")
-        windows = windows.astype(np.float32, copy=False)
+        windows, first = windows.astype(np.float32, copy=False), 0
         result = np.empty((len(windows), len(self.labels)), dtype=np.float32)
-        for first in range(0, len(windows), self._at_once):
+        while first < len(windows):
             part = self._filled(windows[first : first + self._at_once])
-            (answer,) = self._session.run(["probabilities"], {self.card.form: self._front_end(part)})
-            target = result[first : first + self._at_once]
-            target[:] = np.asarray(answer)[: len(target)]
+            try:
+                answer = self._session.run("probabilities", **{self.card.form: self._front_end(part)})
+            except NoRoom:
+                if self._fixed or len(part) == 1:
+                    raise
+                self._at_once = len(part) // 2  # from now on: what was too much once will be again
+                continue
+            if answer.shape != (len(part), len(self.labels)) or not ((answer >= 0) & (answer <= _ALMOST_ONE)).all():
+                raise ModelError(
+                    f"{self.path}: the network takes {len(part)} windows and gives {len(self.labels)} probabilities "
+                    f"for each; {answer.shape} came, or numbers that are none. Export the model again."
+                )
+            target = result[first : first + len(part)]
+            target[:] = at_temperature(answer, self.card.temperature)[: len(target)]
+            first += len(target)
         return result
 
     def windows(self, waveform: np.ndarray, rate: int, hop_s: float | None = None) -> np.ndarray:
@@ -104,22 +131,46 @@ class Classifier:
         window's length). `top_k` is how many labels to list. Warns of silence and of clips shorter than the window.
         Raises AudioError for audio that cannot be used.
         """
+        heard = self.hear(clip, hop_s, top_k, each_window)
+        self._warn(heard)
+        return list(heard.decisions)
+
+    def hear(self, clip: Clip, hop_s: float | None = None, top_k: int = 3, each_window: bool = False) -> Heard:
+        """`classify` without a warning: the decisions, and what there is to be warned of.
+
+        A file is decoded, resampled and decided block by block: its length needs no memory.
+        """
         if top_k < 1:
             raise SettingError(f"top_k takes 1 or more; {top_k} came.")
-        name, waveform, rate = _loaded(clip, self.card.channels)
-        self._warn(name, waveform, rate)
-        duration_s = len(waveform) / rate
-        model_rate, size, hop = self.card.sample_rate_hz, self.card.window_samples, self.hop(hop_s)
-        at_rate = resample(waveform, rate, model_rate)
-        windows = cut_windows(at_rate, size, hop)
+        size, hop = self.card.window_samples, self.hop(hop_s)
+        total, n_heard, rows = np.zeros(len(self.labels)), 0, list[np.ndarray]()
+        for which in (not each_window, False):  # the windows that hold sound; all of them if none does
+            with _sound(clip, self.card.channels) as sound:
+                blocks = resample_blocks(sound.blocks(), sound.rate, self.card.sample_rate_hz)
+                for scores in self._scored(windows_of_blocks(blocks, size, hop), which):
+                    n_heard += len(scores)
+                    if each_window:
+                        rows.extend(scores)
+                    else:
+                        total += scores.sum(axis=0, dtype=np.float64)
+            if n_heard:
+                break
+        name, duration_s, rate = sound.name, sound.n_samples / sound.rate, self.card.sample_rate_hz
         if not each_window:
-            scores = self.probabilities(windows[sounding(windows)]).mean(axis=0, dtype=np.float64)
-            return [self._decision(name, 0.0, duration_s, scores, top_k)]
-        scores = self.probabilities(windows)
-        return [
-            self._decision(name, start / model_rate, min((start + size) / model_rate, duration_s), row, top_k)
-            for start, row in zip(window_starts(len(at_rate), size, hop), scores, strict=True)
-        ]
+            decisions = [self._decision(name, 0.0, duration_s, total / n_heard, top_k)]
+        else:
+            starts = window_starts(max(1, round(sound.n_samples * rate / sound.rate)), size, hop)
+            decisions = [
+                self._decision(name, start / rate, min((start + size) / rate, duration_s), row, top_k)
+                for start, row in zip(starts, rows, strict=True)
+            ]
+        return Heard(tuple(decisions), name, duration_s, sound.high - sound.low <= SILENCE_RANGE)
+
+    def _scored(self, windows: Iterator[np.ndarray], sounding: bool) -> Iterator[np.ndarray]:
+        """Probabilities (window, class) of as many windows as go together; `sounding` leaves out digital silence."""
+        windows = (window for window in windows if not sounding or np.ptp(window) > SILENCE_RANGE)
+        while part := list(islice(windows, self._at_once)):
+            yield self.probabilities(np.stack(part))
 
     def hop(self, hop_s: float | None) -> int | None:
         """Samples from window to window, at the model's rate; None: side by side."""
@@ -143,14 +194,14 @@ class Classifier:
         top = tuple({"label": self.labels[i], "score": float(scores[i])} for i in best)
         return Decision(name, start_s, end_s, top[0]["label"], top[0]["score"], top)
 
-    def _warn(self, name: str, waveform: np.ndarray, rate: int) -> None:
-        where = name or "the clip"
-        if float(waveform.max() - waveform.min()) <= SILENCE_RANGE:
+    def _warn(self, heard: Heard) -> None:
+        where = heard.name or "the clip"
+        if heard.silent:
             warnings.warn(f"{where} is digital silence; its scene is a guess. Check the recording.", SilenceWarning, 3)
         window_s = self.card.window_samples / self.card.sample_rate_hz
-        if len(waveform) / rate < window_s * (1 - 1e-3):
+        if heard.duration_s < window_s * (1 - 1e-3):
             warnings.warn(
-                f"{where} lasts {len(waveform) / rate:.3g} s and was repeated to fill the window of {window_s:.3g} s. "
+                f"{where} lasts {heard.duration_s:.3g} s and was repeated to fill the window of {window_s:.3g} s. "
                 "Record longer for a surer answer.",
                 ShortClipWarning,
                 3,
@@ -174,55 +225,67 @@ def classify(
     return [decision.to_dict() for clip in clips for decision in classifier.classify(clip, hop_s, top_k, each_window)]
 
 
-def _session(name: str, data: bytes, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors only: its warnings are about optimisations, nothing to act on
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads would drain a battery
-    try:
-        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors share no public class
+def _checked_batch(session: Session, card: ModelCard) -> int | None:
+    """How many windows the network takes at once (None: any number), once it is the one that the card describes."""
+    name, gives = session.name, session.outputs
+    if len(session.inputs) != 1 or session.inputs[0][0] != card.form or "probabilities" not in gives:
         raise ModelError(
-            f"{name} cannot be run by onnxruntime {onnxruntime.__version__} ({' '.join(str(error).split())}). "
-            "Upgrade onnxruntime or export the model again."
-        ) from None
-    return session
-
-
-def _check_network(name: str, session: onnxruntime.InferenceSession, card: ModelCard) -> None:
-    """That the network is the one the card describes."""
-    takes = session.get_inputs()[0].name
-    gives = {output.name: output.shape[-1] for output in session.get_outputs()}
-    n_classes = gives.get("probabilities")
-    if takes != card.form or "probabilities" not in gives:
-        raise ModelError(
-            f"{name}: the network takes an input '{card.form}' and gives an output 'probabilities'; '{takes}' and "
-            f"{', '.join(gives)} came. Export the model again."
+            f"{name}: the network takes an input '{card.form}' and gives an output 'probabilities'; "
+            f"'{', '.join(key for key, _ in session.inputs)}' and {', '.join(gives)} came. Export the model again."
         )
+    n_classes = gives["probabilities"][-1] if gives["probabilities"] else None
     if isinstance(n_classes, int) and n_classes != len(card.labels):
         raise ModelError(f"{name} has {len(card.labels)} labels for {n_classes} outputs. Export the model again.")
+    batch = (session.inputs[0][1] or [None])[0]
+    if not isinstance(batch, int):
+        return None
+    if not 1 <= batch * max(card.window_samples, feature_values(card)) <= LARGEST_MAP:
+        raise ModelError(f"{name}: the network takes {batch:,} windows at once, too many. Export the model again.")
+    return batch
 
 
-def _front_end(card: ModelCard, quick_start: bool) -> Any:
+def _front_end(name: str, card: ModelCard, quick_start: bool) -> Any:
     if card.form == "waveform":
         return lambda waveform: waveform
     from .front_end import front_end
 
-    return front_end(card.frontend, quick_start)
+    try:
+        return front_end(card.frontend, quick_start)
+    except TinysceneError as error:
+        raise ModelError(f"{name}: {error}") from None
+    except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        raise ModelError(f"{name}: its front end cannot be made ({error}). Export the model again.") from None
+
+
+class _Sound:
+    """A clip's mono blocks, and what is known of it once they have passed."""
+
+    def __init__(self, name: str, rate: int, blocks: Iterator[np.ndarray]):
+        self.name, self.rate, self._blocks = name, rate, blocks
+        self.n_samples, self.low, self.high = 0, np.inf, -np.inf
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        for block in self._blocks:
+            self.n_samples += len(block)
+            self.low, self.high = min(self.low, float(block.min())), max(self.high, float(block.max()))
+            yield block
 
 
 def _is_waveform(clip: object) -> bool:
     return isinstance(clip, tuple) and len(clip) == 2 and isinstance(clip[0], np.ndarray)
 
 
-def _loaded(clip: Clip, channels: str) -> tuple[str, np.ndarray, int]:
-    """(name, mono waveform, rate) of a file, or of (waveform, rate) given as such; its name is then ''."""
+@contextmanager
+def _sound(clip: Clip, channels: str) -> Generator[_Sound, None, None]:
+    """The sound of a file, or of (waveform, rate) given as such; its name is then ''."""
     from ..audio import decode
 
     if isinstance(clip, (str, os.PathLike)):
-        return os.fspath(clip), *decode.read_audio(clip, channels)
-    if not _is_waveform(clip):
+        name = os.fspath(clip)
+        with decode.audio_blocks(clip) as audio:
+            yield _Sound(name, audio.rate, (decode.mono(block, channels, name) for block in audio.blocks))
+    elif _is_waveform(clip):
+        waveform, rate = clip
+        yield _Sound("", rate, iter([decode.checked_waveform(waveform, rate, channels)]))
+    else:
         raise AudioError(f"an audio file or (waveform, rate) is taken; {type(clip).__name__} came.")
-    waveform, rate = clip
-    return "", decode.checked_waveform(waveform, rate, channels), rate

@@ -14,12 +14,17 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
 from ..errors import ModelError
+from .card_check import check_card
 from .onnx_bytes import CutShort, NotOnnx, Value, metadata
 
 FORMAT = 1
 CARD_KEY, CHECKSUM_KEY = "tinyscene.model", "tinyscene.sha256"
 NO_CHECKSUM = "0" * 64
+LARGEST_FILE, LARGEST_CARD = 64 << 20, 4 << 20  # bytes: a hundred times what the published networks take
 _AGAIN = "Copy or download it again."
+
+
+_OFF = {"temperature": 1.0, "unknown_below": 0.0}
 
 
 @dataclass(frozen=True)
@@ -40,10 +45,13 @@ class ModelCard:
     complexity: Mapping[str, Any] = field(default_factory=dict)  # parameters, bytes, macs
     hop_samples: int = 0  # from window to window of a clip; 0: side by side
     created: str = ""
+    temperature: float = 1.0  # by which probabilities are softened (above 1) or sharpened; fitted on held-out clips
+    unknown_below: float = 0.0  # the confidence below which a live scene is told as unknown
 
     def to_json(self) -> str:
-        """The text of `tinyscene.model`."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False, separators=(",", ":"))
+        """The text of `tinyscene.model`; a calibration that does nothing is left out."""
+        content = {key: value for key, value in asdict(self).items() if _OFF.get(key) != value}
+        return json.dumps({"format": FORMAT, **content}, ensure_ascii=False, separators=(",", ":"))
 
     def metadata(self) -> dict[str, str]:
         """The two metadata strings an exporter adds to its ONNX file, in this order; `sealed` fills in the second."""
@@ -69,7 +77,7 @@ def read_model_file(path: str | os.PathLike[str]) -> tuple[bytes, ModelCard]:
     name = os.fspath(path)
     try:
         with open(name, "rb") as file:
-            data = file.read()
+            data = file.read(LARGEST_FILE + 1)
     except FileNotFoundError:
         raise ModelError(
             f"{name} does not exist; a tinyscene model file (.onnx) is taken. Check the name, or write one with "
@@ -81,6 +89,8 @@ def read_model_file(path: str | os.PathLike[str]) -> tuple[bytes, ModelCard]:
         raise ModelError(f"{name} cannot be read ({error.strerror}). Check its permissions and the disk.") from None
     if not data:
         raise ModelError(f"{name} is empty (0 bytes); a tinyscene model file is taken. {_AGAIN}")
+    if len(data) > LARGEST_FILE:
+        raise ModelError(f"{name} is larger than {LARGEST_FILE:,} bytes, the most that is taken. Is it the right file?")
     entries = _entries(data, name)
     if CARD_KEY not in entries:
         raise ModelError(
@@ -97,7 +107,7 @@ def read_model_file(path: str | os.PathLike[str]) -> tuple[bytes, ModelCard]:
     place = _seal(data, entries, name)
     if place.text.decode("ascii", "replace") != _checksum(data, place):
         raise ModelError(f"{name} was changed or damaged since it was written: its checksum does not fit. {_AGAIN}")
-    return data, _card(content, name)
+    return data, card_from(content, name)
 
 
 def _entries(data: bytes, name: str) -> dict[str, Value]:
@@ -128,13 +138,13 @@ def _checksum(data: bytes, place: Value) -> str:
 
 def _json(text: bytes) -> dict[str, Any] | None:
     try:
-        content = json.loads(text)
-    except ValueError:
+        content = json.loads(text) if len(text) <= LARGEST_CARD else None
+    except (ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
 
 
-def _card(content: dict[str, Any] | None, name: str) -> ModelCard:
+def card_from(content: dict[str, Any] | None, name: str) -> ModelCard:
     """The card in `content`; fields this version does not know are left out, missing ones are an error."""
     if content is None:
         raise ModelError(f"{name}: {CARD_KEY} is no JSON object. Export the model again.")
@@ -145,6 +155,8 @@ def _card(content: dict[str, Any] | None, name: str) -> ModelCard:
             f"{name}: {CARD_KEY} takes {', '.join(needed)}; it came without {', '.join(missing)}. "
             "Export the model again."
         )
+    if content["format"] != FORMAT:
+        raise ModelError(f"{name}: {CARD_KEY}.format takes {FORMAT}; {content['format']!r:.40} came. Export it again.")
     card = ModelCard(**{item.name: content[item.name] for item in fields(ModelCard) if item.name in content})
     for key, allowed in (
         ("form", ("features", "waveform")),
@@ -156,5 +168,6 @@ def _card(content: dict[str, Any] | None, name: str) -> ModelCard:
                 f"{name}: {CARD_KEY}.{key} takes {' or '.join(allowed)}; {getattr(card, key)!r} came. "
                 "Export the model again."
             )
+    check_card(name, card)
     object.__setattr__(card, "labels", tuple(card.labels))
     return card

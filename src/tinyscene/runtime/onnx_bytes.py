@@ -1,4 +1,4 @@
-"""The metadata of an ONNX file, read from its bytes: a ModelProto is a list of (field, wire type, content).
+"""An ONNX file read from its bytes: a ModelProto is a list of (field, wire type, content), each a message of its own.
 
 The device has no onnx package, and the checksum needs the place of a value inside the file.
 """
@@ -35,9 +35,9 @@ def metadata(data: bytes) -> dict[str, Value]:
         raise NotOnnx
     entries: dict[str, Value] = {}
     try:
-        for number, start, end in _fields(data, 0, len(data)):
-            if number == METADATA:
-                inner = {inner_number: (a, b) for inner_number, a, b in _fields(data, start, end)}
+        for field, start, end in fields(data, 0, len(data)):
+            if field == METADATA:
+                inner = {key_or_value: (a, b) for key_or_value, a, b in fields(data, start, end)}
                 key, value = inner.get(KEY, (start, start)), inner.get(VALUE, (end, end))
                 entries[data[slice(*key)].decode("utf-8", "replace")] = Value(data[slice(*value)], value[0])
     except EOFError:
@@ -47,30 +47,39 @@ def metadata(data: bytes) -> dict[str, Value]:
     return entries
 
 
-def _fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """(field number, start, end) of each field of the message data[start:end]."""
+def fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """(field number, start, end) of each field of the message data[start:end].
+
+    Raises EOFError where one runs past the end, ValueError for what is no message.
+    """
     at = start
     while at < end:
-        tag, at = _varint(data, at, end)
-        number, wire_type = tag >> 3, tag & 7
+        tag, at = (data[at], at + 1) if data[at] < 128 else _varint(data, at, end)  # most have one byte: half the time
+        field, wire_type = tag >> 3, tag & 7
         length = 0
-        if number == 0:
-            raise ValueError("no field has the number 0")
+        if not 1 <= field < 1 << 29:  # protobuf would drop the bits above and find another field
+            raise ValueError(f"no field has the number {field}")
         if wire_type == _VARINT:
             first = at
             _, at = _varint(data, at, end)
-            yield number, first, at
+            yield field, first, at
             continue
         if wire_type == _BYTES:
-            length, at = _varint(data, at, end)
+            length, at = (data[at], at + 1) if at < end and data[at] < 128 else _varint(data, at, end)
         elif wire_type in (_FIXED_64, _FIXED_32):
             length = 8 if wire_type == _FIXED_64 else 4
         else:
             raise ValueError(f"wire type {wire_type}")
         if at + length > end:
             raise EOFError
-        yield number, at, at + length
+        yield field, at, at + length
         at += length
+
+
+def number(data: bytes, at: int, end: int) -> tuple[int, int]:
+    """The number at `at`, as protobuf's 64 bits without sign, and the place behind it."""
+    value, at = _varint(data, at, end)
+    return value & (1 << 64) - 1, at
 
 
 def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:

@@ -49,11 +49,19 @@ class Stream:
     late. However long the sound lasts, a window and a block are kept.
 
     A decision's scores are the mean over the last `smooth` windows that hold sound; below the confidence
-    `unknown_below` its label is "unknown". Digital silence is no decision and enters no mean.
+    `unknown_below` (None: the one that the model's card holds) its label is "unknown". Digital silence is no decision
+    and enters no mean.
     """
 
-    def __init__(self, classifier: Classifier, hop_s: float | None = None, smooth: int = 1, unknown_below: float = 0.0):
+    def __init__(
+        self,
+        classifier: Classifier,
+        hop_s: float | None = None,
+        smooth: int = 1,
+        unknown_below: float | None = None,
+    ):
         within("Stream.smooth", smooth, 1)
+        unknown_below = classifier.card.unknown_below if unknown_below is None else unknown_below
         within("Stream.unknown_below", unknown_below, 0, 1)
         self.classifier, self.unknown_below = classifier, unknown_below
         self.window = classifier.card.window_samples

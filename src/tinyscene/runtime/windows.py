@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 
 from ..errors import SettingError
@@ -52,3 +54,24 @@ def cut_windows(waveform: np.ndarray, window: int, hop: int | None = None) -> np
     starts = window_starts(waveform.shape[-1], window, hop)
     filled = fill_window(waveform, window)
     return np.stack([filled[start : start + window] for start in starts])
+
+
+def windows_of_blocks(blocks: Iterable[np.ndarray], window: int, hop: int | None = None) -> Iterator[np.ndarray]:
+    """The windows of `cut_windows`, one by one, of sound that comes in blocks (time,); what is past is let go.
+
+    Each is a view, which holds until the next one is asked for.
+    """
+    hop = window if hop is None else hop
+    kept, first, start = np.empty(0, np.float32), 0, 0  # samples, the number of the first of them, the next window's
+    for block in blocks:
+        gone = min(start, max(first + len(kept) - window, 0)) - first  # a last window reaches back from the end
+        kept = np.concatenate([kept[gone:], block]) if len(kept) > gone else block
+        first += gone
+        while start + window <= first + len(kept):
+            yield kept[start - first : start - first + window]
+            start += hop
+    n_samples = first + len(kept)
+    if n_samples < window:
+        yield fill_window(kept, window)
+    elif start - hop + window < n_samples and hop <= window:
+        yield kept[len(kept) - window :]

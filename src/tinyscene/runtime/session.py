@@ -1,0 +1,87 @@
+"""A network opened by onnxruntime, in memory that has an end: a model file decides what is asked for, not we."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+import numpy as np
+import onnxruntime
+
+from ..errors import ModelError
+from .network_check import Refused, check_network
+from .onnx_bytes import CutShort, NotOnnx
+
+# What all networks of a process may hold together, weights and features in work: 1 GiB, or 256 MiB a core where there
+# are more than four, since each core may have a batch in work. The published networks take 10 to 200 MB for one.
+LARGEST_ARENA = max(1024, 256 * (os.cpu_count() or 1)) << 20
+_LARGEST_FOLDED = 32 << 20  # bytes of what is computed once, when the session starts, outside the arena
+
+
+class NoRoom(ModelError):
+    """A network asked for more memory than it may have."""
+
+
+class Session:
+    """The network in `data`, of the model file `name`, on `threads` threads.
+
+    Raises ModelError for what this runtime does not run, before onnxruntime sees it.
+    """
+
+    def __init__(self, name: str, data: bytes, threads: int = 1):
+        self.name = name
+        try:
+            check_network(data)
+        except Refused as why:
+            raise ModelError(
+                f"{name} is not run: {why}. Take models from those you trust, or export it again."
+            ) from None
+        except (CutShort, NotOnnx):
+            raise ModelError(f"{name} is damaged: its network cannot be read. Copy or download it again.") from None
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4  # every error comes as an exception; its warnings are nothing to act on
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting would drain a battery
+        options.add_session_config_entry("session.use_env_allocators", "1")
+        options.add_session_config_entry("optimization.constant_folding_max_output_size_in_bytes", str(_LARGEST_FOLDED))
+        _limit_memory()
+        try:
+            self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+            self.inputs = [(value.name, value.shape) for value in self._session.get_inputs()]
+            self.outputs = {value.name: value.shape for value in self._session.get_outputs()}
+        except Exception as error:  # onnxruntime's errors share no public class
+            raise ModelError(
+                f"{name} cannot be run by onnxruntime {onnxruntime.__version__} ({_reason(error)}). "
+                "Upgrade onnxruntime or export the model again."
+            ) from None
+
+    def run(self, output: str, **inputs: np.ndarray) -> np.ndarray:
+        """What the network makes of its inputs, by their names. ModelError when it cannot, NoRoom for memory."""
+        try:
+            (answer,) = self._session.run([output], inputs)
+        except Exception as error:
+            kind = NoRoom if "Available memory" in str(error) else ModelError
+            raise kind(
+                f"{self.name} cannot be run on {', '.join(f'{key} {x.shape}' for key, x in inputs.items())} "
+                f"({_reason(error)}). Export the model again; if memory is short, use fewer workers."
+            ) from None
+        return np.asarray(answer)
+
+
+@cache
+def _limit_memory() -> None:
+    """One allocator for all sessions of this process, which refuses what goes beyond its limit."""
+    memory = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    settings = {"max_mem": LARGEST_ARENA, "arena_extend_strategy": 1}  # 1: no more than is asked for
+    try:
+        onnxruntime.create_and_register_allocator(memory, onnxruntime.OrtArenaCfg(settings))
+    except Exception:  # the program around us has an allocator of its own: it decides
+        return
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())[:300]  # it quotes names of the file, which may hold anything
+    return "".join(c if c.isprintable() else "?" for c in text)
