@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO ?= demo
 
-.PHONY: demo test test-full lint clean env
+.PHONY: demo test test-exports test-full lint clean env
 
 demo: .venv/ready
 	$(BIN)/tinyscene demo --out $(DEMO)
@@ -12,17 +12,22 @@ demo: .venv/ready
 test: .venv/ready
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
+# LiteRT and ExecuTorch: converters of 1.3 GB more, for the tests that skip without them.
+test-exports: .venv/ready
+	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev,tflite,executorch]'
+	OMP_NUM_THREADS=1 $(BIN)/pytest -rs tests/export tests/evaluate/test_complexity_litert.py tests/pipeline/test_parity.py
+
 # What takes longer; the figures go into benchmarks/*.md. Real audio comes from TINYSCENE_DATA/esc10.
 test-full: demo
 	$(BIN)/pytest -m "full or not full"
 	$(BIN)/python benchmarks/systems.py
 	$(BIN)/python benchmarks/complexity.py
 	$(BIN)/python benchmarks/training_step.py
-	$(BIN)/python benchmarks/inference.py
-	$(BIN)/python benchmarks/speed.py --model $(DEMO)/run/dsmn-1-int8-waveform.onnx
+	$(BIN)/python benchmarks/runtime.py
+	$(BIN)/python benchmarks/parity.py
 	$(BIN)/python benchmarks/reproductions.py
-	@if [ -n "$$TINYSCENE_DATA" ]; then $(BIN)/python benchmarks/esc10_fold1.py && $(BIN)/python benchmarks/esc10_networks.py; \
-	else echo "TINYSCENE_DATA is not set: benchmarks/esc10_fold1.py and esc10_networks.py were not run"; fi
+	@if [ -n "$$TINYSCENE_DATA" ]; then $(BIN)/python benchmarks/esc10_fold1.py && $(BIN)/python benchmarks/int8_fidelity.py && $(BIN)/python benchmarks/esc10_networks.py; \
+	else echo "TINYSCENE_DATA is not set: benchmarks/esc10_fold1.py, int8_fidelity.py, esc10_networks.py were not run"; fi
 
 lint: .venv/ready
 	$(BIN)/ruff check .

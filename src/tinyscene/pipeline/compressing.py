@@ -54,14 +54,14 @@ class Plan:
         targets = [
             spec.fields[f"target_{what}"]
             for spec in system.recipe
-            if spec.name == self.cut
+            if stage_name(spec) == self.cut
             for what in ("parameters", "macs")
         ]
         return bool(targets) and all(target is None for target in targets)
 
     def stored_as(self, system: System) -> str:
         """The precision that the last step stores."""
-        last = next(spec for spec in system.recipe if spec.name == self.names[-1])
+        last = next(spec for spec in system.recipe if stage_name(spec) == self.names[-1])
         return str(getattr(last.target, "precision", "float32"))
 
     def but(self, settings: Mapping[str, str]) -> Plan:
@@ -95,7 +95,7 @@ def planned(system: System, record: RunRecord, kinds: Sequence[str] = ()) -> Pla
     if "prune" in kinds and "cut" in kinds[kinds.index("prune") :]:
         raise SettingError("--to prune,cut would train zeros away after the cut; say --to cut,prune.")
     known = {step.name: step for step in _steps(configured(system, record))}
-    trained = next(spec.name for spec in reversed(system.recipe) if not _compresses(spec))
+    trained = next(stage_name(spec) for spec in reversed(system.recipe) if not _compresses(spec))
     at, steps, entries = trained, list[Step](), list(record.added)
     for kind in kinds:
         step = next((step for step in known.values() if step.kind == kind and step.base == at), None)
@@ -122,32 +122,31 @@ def settled(
         SettingError: a setting of something else than the steps, an option that none of them has, or with `resume`
             another than the stage was begun with.
     """
+    recipe = configured(system, plan.record).recipe
+    specs = {spec.name: spec for spec in recipe if stage_name(spec) in plan.names}  # by the names that settings go by
     chosen = dict(settings)
     for path in settings:
         head, _, rest = path.partition(".")
-        if head != "recipe" or rest.partition(".")[0] not in plan.names:
+        if head != "recipe" or rest.partition(".")[0] not in specs:
             raise SettingError(
-                f"--set {path}: compress changes the stages it runs, recipe.{'|'.join(plan.names)}.FIELD; what was "
-                "trained stays."
+                f"--set {path}: compress changes the stages it runs, recipe.{'|'.join(specs)}.FIELD; what was trained "
+                "stays."
             )
-    specs = {spec.name: spec for spec in configured(system, plan.record).recipe if spec.name in plan.names}
     for field, value in options.items():
-        if value is None:
-            continue
         having = [name for name, spec in specs.items() if field in spec.fields]
-        if not having:
+        if value is not None and not having:
             raise SettingError(f"--{field.replace('_', '-')}: none of {', '.join(plan.names)} has it; leave it out.")
-        chosen |= {f"recipe.{name}.{field}": str(value) for name in having}
+        chosen |= {f"recipe.{name}.{field}": str(value) for name in having if value is not None}
     old = plan.record.compress_settings
-    own = {path: text for path, text in old.items() if path.split(".")[1] in plan.names}
+    own = {path: text for path, text in old.items() if path.split(".")[1] in specs}
     if not resume:
         plan = replace(plan, record=replace(plan.record, compress_settings=_without(old, own)))
     for path, text in chosen.items():
-        stage = path.split(".")[1]
-        if resume and (folder / stage).is_dir() and own.get(path) != text:
+        begun = folder / stage_name(specs[path.split(".")[1]])
+        if resume and begun.is_dir() and own.get(path) != text:
             raise SettingError(
-                f"{folder / stage} was begun with {path}={own.get(path, 'as it was')}, {text} came; resume with the "
-                f"same, or delete {folder / stage} to begin anew."
+                f"{begun} was begun with {path}={own.get(path, 'as it was')}, {text} came; resume with the same, or "
+                f"delete {begun} to begin anew."
             )
     return plan.but(chosen)
 
@@ -203,9 +202,14 @@ def run_plan(
 
 def numbers(system: System, name: str) -> str:
     """What a stage of the recipe is called with: "epochs 10, batch_size 32, optimizer RAdam(lr=0.0001)"."""
-    spec = next(spec for spec in system.recipe if spec.name == name)
+    spec = next(spec for spec in system.recipe if stage_name(spec) == name)
     shown = {key: value for key, value in spec.numbers.items() if key not in ("name", "after") and value is not None}
     return ", ".join(f"{key} {_short(value)}" for key, value in shown.items()) or "nothing to set"
+
+
+def stage_name(spec: Spec[Any]) -> str:
+    """The name that the stage will have: a Spec of one that is not named goes by its class."""
+    return str(spec.fields.get("name", spec.name))
 
 
 def _short(value: Any) -> str:
@@ -223,10 +227,10 @@ def _steps(system: System) -> list[Step]:
     found, trained = [], ""
     for spec in system.recipe:
         if not _compresses(spec):
-            trained = spec.name
+            trained = stage_name(spec)
             continue
         kind = next((kind for kind, target in KINDS.items() if spec.target is target), "")
-        found.append(Step(kind, spec.name, spec.fields.get("after") or trained, "the recipe's own"))
+        found.append(Step(kind, stage_name(spec), spec.fields.get("after") or trained, "the recipe's own"))
     return found
 
 
