@@ -22,8 +22,8 @@ def demo(
     from ..errors import OutputError
     from ..export import write_model  # noqa: F401
     from ..train import train as training_loop  # noqa: F401
-    from .model_verbs import classify
     from .compress_verb import compress
+    from .model_verbs import classify
     from .run_verbs import evaluate, export, train
 
     run = out / "run"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from ..lazy import lazy_names
 
 if TYPE_CHECKING:
+    from .calibrate import Calibrate
     from .cut_stage import CutChannels
     from .folding import ChannelAffine, fold
     from .half import Half
@@ -18,6 +19,7 @@ for _name in ("torchao", "torch.utils._pytree"):
     logging.getLogger(_name).setLevel(logging.ERROR)
 
 __all__ = [
+    "Calibrate",
     "ChannelAffine",
     "CutChannels",
     "Half",
@@ -34,6 +36,7 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
+        "Calibrate": "calibrate",
         "ChannelAffine": "folding",
         "CutChannels": "cut_stage",
         "Half": "half",
