@@ -139,7 +139,7 @@ def test_int8_bytes_are_one_a_weight_four_a_bias_and_four_for_what_stays_float(d
     assert counts["bytes"] == weights + 4 * biases <= 50_000
     assert counts["parameters"] == 45_164
     lone = nn.Sequential(nn.BatchNorm2d(2), nn.Conv2d(2, 3, 1))
-    assert count_complexity(lone, torch.zeros(1, 2, 4, 4), 1.0, fold(lone))["bytes"] == 4 * (2 + 2) + 6 + 4 * 3
+    assert count_complexity(lone, torch.zeros(1, 2, 4, 4), 1.0, fold(lone))["bytes"] == (2 + 6) + 4 * (2 + 3)
 
 
 # ---- files ----

@@ -102,7 +102,8 @@ def calibrate(graph: GraphModule, features: Iterable[Tensor]) -> None:
         hook.remove()
     for module, seen in ranges.items():
         module.activation_post_process.reset_min_max_vals()
-        module.activation_post_process(torch.stack(seen).mean(0))
+        low, high = torch.stack(seen).reshape(-1, module.activation_post_process.sites, 2).unbind(-1)
+        module.activation_post_process(torch.stack([low.amin(1).mean(), high.amax(1).mean()]))
         scale, zero_point = module.calculate_qparams()
         module.scale.copy_(scale)
         module.zero_point.copy_(zero_point)
