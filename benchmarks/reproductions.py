@@ -39,7 +39,7 @@ class Proof:
 
 PROOFS = {
     "wang2023": Proof("2022", 20, 9, 0.3, 8),
-    "shao2022": Proof("2022", 12, 9, 0.03, 8),
+    "shao2022": Proof("2022", 16, 9, 0.048, 8),  # 15 epochs: restarts of 1 + 2 + 4 + 8
     "xin2022": Proof("2022", 20, 9, 0.08, 8),
     "pham2020": Proof("2020-3class", 12, 5, 0.3, 8),
     "heo2021": Proof("2020", 7, 9, 0.03, 8),

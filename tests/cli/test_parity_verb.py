@@ -96,23 +96,30 @@ def test_what_cannot_be_used_is_one_line(tinyscene, tmp_path, given, said):
     assert answer.err.count("\n") == 1
 
 
+WITHOUT_TORCH = """
+import sys
+
+class NoTorch:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "torch":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, NoTorch())
+from tinyscene.cli import main
+"""
+
+
 def test_a_file_alone_needs_no_torch(run, tmp_path):
     """With torch out of reach, as in the light install."""
     shutil.copy(run / FEATURES, tmp_path)
-    program = (
-        "import sys; sys.modules['torch'] = None; from tinyscene.cli import main; "
-        f"sys.argv = ['tinyscene', 'parity', {str(tmp_path / FEATURES)!r}, '--json']; main()"
-    )
+    program = WITHOUT_TORCH + (f"sys.argv = ['tinyscene', 'parity', {str(tmp_path / FEATURES)!r}, '--json']; main()")
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)["rows"]) == 3
 
 
 def test_a_run_without_torch_is_compared_all_the_same(run):
-    program = (
-        "import sys; sys.modules['torch'] = None; from tinyscene.cli import main; "
-        f"sys.argv = ['tinyscene', 'parity', {str(run)!r}, '--json']; main()"
-    )
+    program = WITHOUT_TORCH + (f"sys.argv = ['tinyscene', 'parity', {str(run)!r}, '--json']; main()")
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
