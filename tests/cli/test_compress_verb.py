@@ -138,3 +138,17 @@ def test_mistakes_are_one_line_and_change_nothing(copy: Path, tinyscene: Command
     assert said in answer.err
     assert "Traceback" not in answer.err
     assert (copy / "run.json").read_bytes() == before
+
+
+def test_a_step_listens_to_the_network_it_was_made_of(run: Path, tmp_path: Path, tinyscene: Command):
+    own = tmp_path / "run"
+    shutil.copytree(run, own)
+    answer = tinyscene("compress", own, "--to", "prune", "--epochs", 1, "--teacher", own)
+    assert answer.code == 0, answer.err
+    assert "teacher_weight 0.5" in answer.err
+    assert len((own / "teacher.csv").read_text().splitlines()) == 1 + 70  # a row a training clip
+    answer = tinyscene("compress", own, "--to", "int8", "--teacher", own, "--epochs", 1)
+    assert answer.code == 2
+    answer = tinyscene("compress", own, "--to", "fp16", "--teacher", own)
+    assert answer.code == 2  # fp16 trains nothing
+    assert "--teacher: none of fp16 has it" in answer.err

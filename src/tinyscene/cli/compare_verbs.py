@@ -116,6 +116,7 @@ def calibrate(
     The next export of the stage holds the temperature, and what is unknown, in its model file.
     """
     from ..errors import unknown
+    from ..evaluate.temperature import COLDEST, HOTTEST
     from ..pipeline import finished_stages
     from ..pipeline.calibrating import calibrate as calibrated
     from .run_verbs import opened as opened_run
@@ -133,6 +134,12 @@ def calibrate(
         (told, f"{figures['accuracy']:.1%}", f"{figures['log_loss']:.3f}", f"{figures['calibration_error']:.3f}")
         for told, figures in (("as trained", found.before), (f"at temperature {found.temperature:.3f}", found.after))
     ]
+    if found.temperature in (COLDEST, HOTTEST):
+        typer.echo(
+            f"note: the temperature is at the end of its range, {COLDEST:g} to {HOTTEST:g}: {found.n} held-out clips "
+            "say too little, or all the same. Do not trust it.",
+            err=True,
+        )
     print_table((f"{name}, test clips", "accuracy", "log loss", "calibration error"), rows)
     typer.echo(
         f"fitted on {found.n:,} held-out training clips: {run / name / 'temperature.json'}\n"

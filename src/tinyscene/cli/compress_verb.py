@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import ModelError, SettingError
-from .run_verbs import Accelerator, AsJson, Energy, Precision, Resume, Run, opened, pairs, system_of
+from ..errors import ModelError, OutputError, SettingError
+from .run_verbs import Accelerator, AsJson, Energy, Precision, Resume, Run, ask, opened, pairs, system_of
 
 if TYPE_CHECKING:
     from ..pipeline import Prepared
     from ..pipeline.compressing import Plan
-    from ..train import Stage
 
 SHOWN = 20  # layers
+TEACHER_WEIGHT = 0.5  # beside the labels; --set recipe.STEP.teacher_weight changes it
 MS = {"onnxruntime": "", "torch": " (torch)"}
 
 
@@ -32,12 +32,19 @@ def compress(
         ),
     ] = None,
     limit: Annotated[
-        str | None, typer.Option(help="Hold the last step against a year's rules: dcase2023. Exit code 1 if over.")
+        str | None,
+        typer.Option(help="Hold the last step against a year's rules, dcase2020 to dcase2025. Exit code 1 if over."),
     ] = None,
     target_parameters: Annotated[int | None, typer.Option(min=1, help="cut: at most so many parameters.")] = None,
     target_macs: Annotated[int | None, typer.Option(min=1, help="cut: at most so many MACs a window.")] = None,
     sparsity: Annotated[float | None, typer.Option(help="prune: share of the weights that become 0.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Of each step that trains.")] = None,
+    teacher: Annotated[
+        Path | None, typer.Option(help="Steps that train listen to it: a run, RUN itself too, or a CSV of answers.")
+    ] = None,
+    leak: Annotated[
+        bool, typer.Option("--leak", help="Allow a teacher that was trained on this run's test clips.")
+    ] = False,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="Change a step's number: recipe.int8.epochs=5. May be repeated."),
@@ -56,7 +63,7 @@ def compress(
     What will be done is said before, with every number. After it stands a table of all steps on the run's test clips;
     nothing is chosen by them.
     """
-    from ..pipeline import measured_energy, open_run, prepare
+    from ..pipeline import TEACHER, measured_energy, open_run, prepare
     from ..pipeline.compressing import check_free, planned, run_plan, settled
     from ..pipeline.configuring import configured
     from ..pipeline.run_folder import write_record
@@ -73,6 +80,7 @@ def compress(
         "target_macs": target_macs,
         "sparsity": sparsity,
         "epochs": epochs,
+        "teacher_weight": None if teacher is None else TEACHER_WEIGHT,
     }
     if analyse:
         if kinds or settings or limit or any(value is not None for value in options.values()):
@@ -104,10 +112,17 @@ def compress(
     restore(prepared, run)  # says so if nothing is trained
     machine = Machine(accelerator, precision).decided()
     _tell(plan, prepared, note)
+    if teacher is not None and not (run / TEACHER).is_file():
+        ask(teacher, prepared, run, leak)
+    elif teacher is not None and not resume:
+        raise OutputError(
+            f"{run / TEACHER} holds a teacher's answers already. Let steps listen to those: --set "
+            f"recipe.{plan.names[-1]}.teacher_weight={TEACHER_WEIGHT} without --teacher; or delete it."
+        )
     write_record(run, plan.record)
     with measured_energy(run, "training", energy):
         run_plan(plan, prepared, run, resume, machine, lambda name: typer.echo(f"{name} ...", err=True))
-    over = _weigh(prepared, run, plan.stages(prepared.system), limit, as_json)
+    over = _weigh(prepared, run, plan, limit, as_json)
     if over:
         raise typer.Exit(1)
 
@@ -131,16 +146,17 @@ def _target(prepared: Prepared, run: Path, limit: str, precision: str) -> dict[s
     return fitting_target(restore(prepared, run), prepared.example(), prepared.system.task.window_s, limit, precision)
 
 
-def _weigh(prepared: Prepared, run: Path, stages: Sequence[Stage], limit: str | None, as_json: bool) -> bool:
+def _weigh(prepared: Prepared, run: Path, plan: Plan, limit: str | None, as_json: bool) -> bool:
     """Print the table; whether the last step is over the limit."""
     from ..pipeline.weighing import held_against, left_float, weighed
 
     typer.echo("measuring each step ...", err=True)
+    stages = plan.stages(prepared.system)
     rows = weighed(prepared, run, stages)
     integer = {stage.name: left_float(prepared, run, stage) for stage in stages if stage.precision == "int8"}
     limits = [] if limit is None else held_against(limit, rows[-1])
     over = any(row["ok"] is False for row in limits)
-    advice = _advice(prepared, run, str(limit)) if over else ""
+    advice = _advice(prepared, run, plan, str(limit)) if over else ""
     if as_json:
         from dataclasses import asdict
 
@@ -177,21 +193,24 @@ def _weigh(prepared: Prepared, run: Path, stages: Sequence[Stage], limit: str | 
     if over:
         print(advice)
     else:
-        print(f"next: tinyscene export {run} --form waveform    then    tinyscene evaluate {run}")
+        where, step = quote(str(run)), quote(plan.names[-1])
+        print(f"next: tinyscene export {where} --stage {step} --form waveform    then    tinyscene evaluate {where}")
     return over
 
 
-def _advice(prepared: Prepared, run: Path, limit: str) -> str:
+def _advice(prepared: Prepared, run: Path, plan: Plan, limit: str) -> str:
     """What to do where a limit is passed: the shortest way that keeps it."""
     try:
         found = _target(prepared, run, limit, "int8")
     except ModelError as error:
         return f"no cut keeps {limit}: {error}"
     targets = "".join(f" --{key.replace('_', '-')} {value}" for key, value in found.items())
+    if not found and "prune" in [step.kind for step in plan.steps]:
+        return f"next: tinyscene compress {quote(str(run))} --to prune,int8 --resume --limit {limit}"
     kinds = "cut,int8" if found else "int8"
-    gone = [str(run / name) for name in ("cut-int8", "cut") if found and (run / name).is_dir()]
+    gone = [quote(str(run / name)) for name in ("cut-int8", "cut") if found and (run / name).is_dir()]
     first = f"delete {' and '.join(gone)}, then: " if gone else ""
-    return f"next: {first}tinyscene compress {run} --to {kinds}{targets} --limit {limit}"
+    return f"next: {first}tinyscene compress {quote(str(run))} --to {kinds}{targets} --limit {limit}"
 
 
 def _analyse(run: Path, machine: Any, as_json: bool) -> None:

@@ -119,13 +119,13 @@ def train(
         err=True,
     )
     if teacher is not None and not (out / TEACHER).is_file():
-        _ask(teacher, prepared, out, leak)
+        ask(teacher, prepared, out, leak)
     with measured_energy(out, "training", energy):
         run_stages(prepared, out, False, resume, machine, tensorboard)
     print(f"trained: {out}\nnext: tinyscene evaluate {out}    or    tinyscene compress {out}")
 
 
-def _ask(teacher: Path, student: Prepared, out: Path, leak: bool) -> None:
+def ask(teacher: Path, student: Prepared, out: Path, leak: bool) -> None:
     """Put what the teacher says of the student's training clips into the student's run."""
     from ..pipeline import ask_teacher, take_logits
 
@@ -164,6 +164,8 @@ def evaluate(
     prepared, record = opened(run)
     with measured_energy(run, "inference", energy):
         result = evaluate_run(prepared, record, run, hop)
+    for name in result.get("stale", ()):
+        typer.echo(f"note: {run / name} is older than its stage's weights and was left out; export it again.", err=True)
     if as_json:
         print(json.dumps(result, indent=1))
         return

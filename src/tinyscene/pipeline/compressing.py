@@ -18,6 +18,8 @@ from .run_folder import RunRecord
 from .stages import restore
 from .standard_stages import KINDS, SHAPING
 
+OPTIONS = {"teacher_weight": "--teacher"}  # fields that options of another name set
+
 
 @dataclass(frozen=True)
 class Step:
@@ -94,7 +96,11 @@ def planned(system: System, record: RunRecord, kinds: Sequence[str] = ()) -> Pla
             raise SettingError(f"--to {kind} came twice; give it once.")
     if "prune" in kinds and "cut" in kinds[kinds.index("prune") :]:
         raise SettingError("--to prune,cut would train zeros away after the cut; say --to cut,prune.")
-    known = {step.name: step for step in _steps(configured(system, record))}
+    before = {entry["name"] for entry in record.added}
+    known = {
+        step.name: replace(step, why="added before") if step.name in before else step
+        for step in _steps(configured(system, record))
+    }
     trained = next(stage_name(spec) for spec in reversed(system.recipe) if not _compresses(spec))
     at, steps, entries = trained, list[Step](), list(record.added)
     for kind in kinds:
@@ -135,7 +141,8 @@ def settled(
     for field, value in options.items():
         having = [name for name, spec in specs.items() if field in spec.fields]
         if value is not None and not having:
-            raise SettingError(f"--{field.replace('_', '-')}: none of {', '.join(plan.names)} has it; leave it out.")
+            option = OPTIONS.get(field, f"--{field.replace('_', '-')}")
+            raise SettingError(f"{option}: none of {', '.join(plan.names)} has it; leave it out.")
         chosen |= {f"recipe.{name}.{field}": str(value) for name in having if value is not None}
     old = plan.record.compress_settings
     own = {path: text for path, text in old.items() if path.split(".")[1] in specs}

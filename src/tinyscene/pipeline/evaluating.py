@@ -37,6 +37,7 @@ def evaluate_run(prepared: Prepared, record: RunRecord, folder: Path, hop_s: flo
     restore(prepared, folder)  # says so if nothing is trained
     store = prepared.store(prepared.split.test, "windows", hop_s)
     stages, exported, complexity, journal = {}, {}, {}, {}
+    stale: list[str] = []  # files of a stage that was trained anew since
     side_by_side = {}
     for stage in finished_stages(prepared, folder):
         name, own = stage.name, folder / stage.name
@@ -58,8 +59,11 @@ def evaluate_run(prepared: Prepared, record: RunRecord, folder: Path, hop_s: flo
             }
         journal[name] = read_journal(own / JOURNAL)
         for path in (model_path(prepared, folder, name, form) for form in FORMS):
-            if not path.is_file() or path.stat().st_mtime < (own / WEIGHTS).stat().st_mtime:
-                continue  # not exported, or exported before the stage was trained anew
+            if not path.is_file():
+                continue
+            if path.stat().st_mtime < (own / WEIGHTS).stat().st_mtime:
+                stale.append(path.name)
+                continue
             with prepared.progress(f"classify with {path.name}") as report:
                 said = _by_runtime(prepared, path, hop_s, report)
             predictions = own / f"predictions-{path.stem.rpartition('-')[2]}.csv"
@@ -74,6 +78,7 @@ def evaluate_run(prepared: Prepared, record: RunRecord, folder: Path, hop_s: flo
         **stages[last],
         "stages": stages,
         "exported": exported,
+        **({"stale": stale} if stale else {}),
         "complexity": complexity,
     }
     known = leaked(folder)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor, nn
-
-from ..errors import within
-from .distillation import Distillation
+from ..errors import SettingError
 from .fit import Fit
 
 
@@ -24,11 +21,6 @@ class Distill(Fit):
     """
 
     def __init__(self, *, temperature: float, weight: float, name: str = "distil", **fit: Any):
-        within(f"{name}.weight", weight, 0, 1)
-        self.temperature, self.weight, self.taught = temperature, weight, weight > 0
-        super().__init__(name=name, **fit)
-
-    def objective(self, membership: Tensor | None) -> nn.Module:
-        if not self.taught:
-            return super().objective(membership)
-        return Distillation(super().objective(membership), self.temperature, self.weight)
+        if taken := {"teacher_weight", "teacher_temperature"} & set(fit):
+            raise SettingError(f"{name} takes weight and temperature of its teacher; {', '.join(sorted(taken))} came.")
+        super().__init__(name=name, teacher_weight=weight, teacher_temperature=temperature, **fit)

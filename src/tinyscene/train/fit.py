@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from ..errors import SettingError
+from ..errors import SettingError, within
 from ..spec import Spec
 from .objectives import SceneAndGroupLoss
 from .schedules import Schedule
@@ -35,6 +35,8 @@ class Fit(Stage):
         select: the weights of the "best" validation accuracy, of the "last" epoch, or their "mean" over the last
             `mean_epochs`, with the statistics of batch norms computed anew (then validation_share may be 0).
         pcgrad: project conflicting gradients of the tasks, else sum them.
+        teacher_weight, teacher_temperature: of a teacher's word beside the labels, 0..1, and how soft it is; with a
+            weight, the run holds what a teacher says of each training clip (train/distillation.py).
         after: name of the stage whose weights this one starts from; None: the last training stage before it.
         name: the stage's name and folder.
     """
@@ -50,6 +52,8 @@ class Fit(Stage):
         select: str = "best",
         mean_epochs: int = 0,
         pcgrad: bool = True,
+        teacher_weight: float = 0.0,
+        teacher_temperature: float = 2.0,
         after: str | None = None,
         name: str = "fit",
     ):
@@ -73,11 +77,19 @@ class Fit(Stage):
         self.optimizer, self.schedule, self.loss = optimizer, schedule, loss
         self.validation_share, self.select, self.mean_epochs = validation_share, select, mean_epochs
         self.pcgrad = pcgrad
+        within(f"{name}.teacher_weight", teacher_weight, 0, 1)
+        self.teacher_weight, self.teacher_temperature = teacher_weight, teacher_temperature
+        self.taught = teacher_weight > 0
         self.objective(None)  # a loss out of range shows at once
 
     def objective(self, membership: Tensor | None) -> nn.Module:
         """What is minimised: called as (logits, batch), it gives one loss a task."""
-        return self.loss.build(membership=membership)
+        of_labels = self.loss.build(membership=membership)
+        if not self.taught:
+            return of_labels
+        from .distillation import Distillation
+
+        return Distillation(of_labels, self.teacher_temperature, self.teacher_weight)
 
     def teacher(self, network: nn.Module, job: Job) -> SelfTeacher | None:
         """Who looks at the `views` of each batch and says what the student should."""
