@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import SettingError
+from ..errors import SettingError, within
 from .fit import Fit
 
 
@@ -21,6 +21,7 @@ class Distill(Fit):
     """
 
     def __init__(self, *, temperature: float, weight: float, name: str = "distil", **fit: Any):
+        within(f"{name}.weight", weight, 0, 1)
         if taken := {"teacher_weight", "teacher_temperature"} & set(fit):
             raise SettingError(f"{name} takes weight and temperature of its teacher; {', '.join(sorted(taken))} came.")
         super().__init__(name=name, teacher_weight=weight, teacher_temperature=temperature, **fit)
