@@ -166,3 +166,29 @@ def test_folder_s_faults_are_told(tmp_path):
         DeviceResponse(str(tmp_path)).apply(clips, DeviceResponseDraw(np.array([0])))
     with pytest.raises(SettingError, match=r"DeviceResponse needs Batch.sample_rate_hz"):
         DeviceResponse(str(tmp_path)).draw(batch(np.ones((1, 9)), 0), np.random.default_rng(0))
+
+
+def test_on_power_spectra_it_is_the_convolution_within_half_a_decibel(folder):
+    x = 0.1 * np.random.default_rng(1).standard_normal((2, 3 * RATE)).astype(np.float32)
+    part, drawn = DeviceResponse(str(folder)), DeviceResponseDraw(np.array([0, 1]))
+
+    def spectra(waves: torch.Tensor) -> torch.Tensor:
+        return torch.stft(waves, 2_048, 882, window=torch.hann_window(2_048), return_complex=True).abs().square()
+
+    convolved = spectra(part.apply(batch(x), drawn).x)
+    before = batch(x)
+    multiplied = part.apply(Batch(x=spectra(before.x), target=before.target, sample_rate_hz=RATE), drawn).x
+    f_hz = np.fft.rfftfreq(2_048, 1 / RATE)
+    for one, other in zip(convolved.mean(-1).numpy(), multiplied.mean(-1).numpy(), strict=True):
+        np.testing.assert_allclose(third_octaves_db(one, f_hz), third_octaves_db(other, f_hz), atol=0.5)
+
+
+def test_power_spectra_that_are_not_drawn_and_silence_stay_as_they_are(folder):
+    power = torch.rand(3, 129, 5) + 0.1
+    power[1] = 0
+    before = Batch(x=power, target=torch.eye(3), sample_rate_hz=8_000)
+    after = DeviceResponse(str(folder)).apply(before, DeviceResponseDraw(np.array([-1, 0, 1]))).x
+    torch.testing.assert_close(after[0], power[0])
+    assert not after[1].any()
+    torch.testing.assert_close(after.sum((1, 2)), power.sum((1, 2)))
+    assert not torch.allclose(after[2], power[2], rtol=0.1)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .add_noise import AddNoise
     from .aligned_correction import AlignedCorrection
     from .auto_level import AutoLevel
+    from .band_gains import BandGains
     from .bin_gains import BinGains
     from .codec import Codec
     from .device_difference import DeviceDifference
@@ -42,6 +43,7 @@ __all__ = [
     "AlignedCorrection",
     "Augmentation",
     "AutoLevel",
+    "BandGains",
     "BinGains",
     "Codec",
     "DeviceDifference",
@@ -70,6 +72,7 @@ __getattr__ = lazy_names(
         "AddNoise": "add_noise",
         "AlignedCorrection": "aligned_correction",
         "AutoLevel": "auto_level",
+        "BandGains": "band_gains",
         "BinGains": "bin_gains",
         "Codec": "codec",
         "DeviceDifference": "device_difference",

@@ -29,25 +29,36 @@ class DeviceResponse:
     A response is resampled to the clips' rate, begun at its direct path (its largest sample) and given unit energy.
     Silence stays silence. A response has to have died away, by 60 dB, within a clip.
 
+    On power spectra (batch, frequency, frame) each bin is multiplied by the response's mean power about it: the same
+    but for what rings on longer than a frame, at a tenth of the time.
+
     Args:
         folder: of impulse responses, in any audio format, sub-folders too. They are read at the first use.
         p: probability that a clip is convolved, 0 to 1.
         exclude: names of files not to use, such as responses that only test devices may have.
     """
 
-    places = ("wave",)
+    places = ("wave", "spectrum")
 
     def __init__(self, folder: str, p: float = 0.5, exclude: tuple[str, ...] = ()):
         within("DeviceResponse.p", p, 0, 1)
         self.p = p
         self.files = sound_files("DeviceResponse", folder, exclude)
         self._responses: dict[int, list[np.ndarray]] = {}  # by rate
+        self._gains: dict[tuple[int, int], np.ndarray] = {}  # by rate and bins
 
     def responses(self, rate_hz: int) -> list[np.ndarray]:
         """Each file's response at this rate, (time,) float32. Raises AudioError for a file that is none."""
         if rate_hz not in self._responses:
             self._responses[rate_hz] = [_response(str(path), rate_hz) for path in self.files]
         return self._responses[rate_hz]
+
+    def gains(self, rate_hz: int, n_bins: int) -> np.ndarray:
+        """Each file's mean power about each of the bins from 0 to half the rate, (file, n_bins)."""
+        if (rate_hz, n_bins) not in self._gains:
+            found = [_power_gains(response, n_bins) for response in self.responses(rate_hz)]
+            self._gains[rate_hz, n_bins] = np.stack(found)
+        return self._gains[rate_hz, n_bins]
 
     def draw(self, batch: Batch, rng: np.random.Generator) -> DeviceResponseDraw:
         known_rate(batch, "DeviceResponse")
@@ -58,7 +69,11 @@ class DeviceResponse:
         clips = np.flatnonzero(params.response >= 0)
         if not len(clips):
             return batch
-        every = self.responses(known_rate(batch, "DeviceResponse"))
+        rate_hz = known_rate(batch, "DeviceResponse")
+        if batch.x.dim() == 3:
+            gains = np.concatenate([self.gains(rate_hz, batch.x.shape[1]), np.ones((1, batch.x.shape[1]))])
+            return replace(batch, x=_as_loud(batch.x, torch.from_numpy(gains[params.response]).to(batch.x)))
+        every = self.responses(rate_hz)
         n_samples = batch.x.shape[-1]
         for i in np.unique(params.response[clips]):
             if _sounding(every[i]) > n_samples:
@@ -83,6 +98,23 @@ def _response(name: str, rate_hz: int) -> np.ndarray:
     if energy == 0:
         raise AudioError(f"{name} is silent; an impulse response is taken. Name it in DeviceResponse.exclude.")
     return (response / np.sqrt(energy)).astype(np.float32)
+
+
+def _power_gains(response: np.ndarray, n_bins: int) -> np.ndarray:
+    """(n_bins,) the mean of |response|^2 over the frequencies nearest to each bin."""
+    finer = 8
+    size = max(2 * (n_bins - 1) * finer, next_fast_len(len(response)))
+    size = -(-size // (2 * (n_bins - 1))) * 2 * (n_bins - 1)  # so that bins fall on its frequencies
+    power = np.abs(np.fft.rfft(response, size)) ** 2
+    nearest = np.rint(np.arange(len(power)) * (n_bins - 1) / (len(power) - 1)).astype(np.int64)
+    return np.bincount(nearest, power, n_bins) / np.bincount(nearest, minlength=n_bins)
+
+
+def _as_loud(power: Tensor, gains: Tensor) -> Tensor:
+    """(clip, frequency, frame) times (clip, frequency), with each clip's total power as it was."""
+    y = power * gains[:, :, None]
+    before, after = (spectrum.sum((1, 2), keepdim=True) for spectrum in (power, y))
+    return y * torch.where(after > 0, before / after, 0.0)
 
 
 def _sounding(response: np.ndarray) -> int:

@@ -43,6 +43,7 @@ class Crops(TorchDataset[Batch]):
         self.n_drawn = math.ceil(self.n_frames * math.prod(getattr(part, "reach", 1.0) for part in wave))
         self.clips = np.repeat(rows, [max(1, round(store[int(row)].shape[-1] / self.n_frames)) for row in rows])
         self.eye = np.eye(len(dataset.classes), dtype=np.float32)
+        self._sounding: dict[int, np.ndarray] = {}
         self.teacher: np.ndarray | None = None  # (clip of the data set, class) logits
         self.n_views, self.views_of = 0, "clip"
 
@@ -117,15 +118,11 @@ class Crops(TorchDataset[Batch]):
 
     def _cut(self, row: int, length: int, rng: np.random.Generator) -> np.ndarray:
         clip = self.store[row]
-        if self.store.cut == "waveform":
-            clip = fill_window(clip, length)
-            heard = np.abs(clip) > self.silence_level
-        else:
-            clip = clip[0]
-            heard = clip.max(axis=(0, 1)) > self.silence_level
+        clip = fill_window(clip, length) if self.store.cut == "waveform" else clip[0]
         spare = clip.shape[-1] - length
         if spare <= 0:
             return np.ascontiguousarray(clip)
+        heard = self._heard(row, clip)
         middle = length // 2
         starts = np.flatnonzero(heard[middle : middle + spare + 1])
         if len(starts):
@@ -134,6 +131,14 @@ class Crops(TorchDataset[Batch]):
             centre = rng.choice(np.flatnonzero(heard)) if heard.any() else rng.integers(len(heard))
             start = int(np.clip(centre - middle, 0, spare))
         return np.ascontiguousarray(clip[..., start : start + length])
+
+    def _heard(self, row: int, clip: np.ndarray) -> np.ndarray:
+        """Where the clip sounds, (sample,) or (frame,): of a map it is kept, a tenth of an epoch's time."""
+        if clip.ndim == 1:
+            return np.abs(clip) > self.silence_level
+        if row not in self._sounding:
+            self._sounding[row] = clip.max(axis=(0, 1)) > self.silence_level
+        return self._sounding[row]
 
 
 class EpochSampler(Sampler[Item]):

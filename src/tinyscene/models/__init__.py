@@ -8,5 +8,6 @@ from .dsmn import DSMN
 from .mini_seg_net import MiniSegNet
 from .pham_cnn import PhamCNN
 from .resnet_se import ResNetSE
+from .tiny_vgg import TinyVGG
 
-__all__ = ["AMFM", "CNN6CA", "DSMN", "CPMobile", "Dcase2022Baseline", "MiniSegNet", "PhamCNN", "ResNetSE"]
+__all__ = ["AMFM", "CNN6CA", "DSMN", "CPMobile", "Dcase2022Baseline", "MiniSegNet", "PhamCNN", "ResNetSE", "TinyVGG"]

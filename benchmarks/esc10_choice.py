@@ -1,0 +1,183 @@
+"""Which recipe tiny-vgg has, by nested cross-validation on ESC-10: writes benchmarks/esc10_choice.md.
+
+    python benchmarks/esc10_choice.py --data DIR/esc10 [--only NAME ...] [--seed 1] [--precision bf16-mixed]
+
+Without --data the folder esc10 in TINYSCENE_DATA is taken. For each pair of folds a network is trained on the other
+three and asked about both. The answers on fold j of the networks that saw neither i nor j are what is known when a
+recipe is chosen for fold i: four folds, no clip of fold i among them, heard or asked. What is done is kept in --work
+and not done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import time
+from contextlib import nullcontext
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+import numpy as np
+import torch
+
+from tinyscene import load_system
+from tinyscene.data import Split
+from tinyscene.evaluate import Predictions, measure
+from tinyscene.files import make_folder, write_whole
+from tinyscene.pipeline import RunRecord, circumstances, prepare
+from tinyscene.system import Augment, System
+from tinyscene.train import Machine, predict, read_journal
+
+HERE = Path(__file__).parent
+FOLDS = (1, 2, 3, 4, 5)
+LOG = "done.jsonl"
+
+
+def plain(system: System, epochs: int) -> System:
+    """No augmentation but the gain, so many epochs."""
+    return of_epochs(system.but(augment=Augment(bands=(system.augment.bands[0].but(curve_db=0.0),))), epochs)
+
+
+def of_epochs(system: System, epochs: int) -> System:
+    """The system with its first stage of so many epochs, a twentieth of them warming up."""
+    fit = system.recipe[0]
+    schedule = fit.fields["schedule"].but(warmup_epochs=max(1, epochs // 20))
+    return system.but(recipe=(fit.but(epochs=epochs, schedule=schedule), *system.recipe[1:]))
+
+
+def no_mixup(system: System) -> System:
+    """Without Mixup."""
+    return system.but(augment=replace(system.augment, bands=system.augment.bands[:1]))
+
+
+def window(system: System, seconds: float) -> System:
+    """Decisions on windows of so many seconds."""
+    return system.but(task=replace(system.task, window_s=seconds))
+
+
+CANDIDATES = {
+    "plain, 40 epochs": lambda system: plain(system, 40),
+    "all augmentations, 100 epochs": lambda system: of_epochs(system, 100),
+    "plain, 100 epochs": lambda system: plain(system, 100),
+    "without mixup, 100 epochs": lambda system: no_mixup(of_epochs(system, 100)),
+    "all, 100 epochs, 2.5 s windows": lambda system: window(of_epochs(system, 100), 2.5),
+    "all, 100 epochs, wider": lambda system: of_epochs(
+        system.but(model=system.model.but(widths=(24, 40, 64, 64, 72))), 100
+    ),
+}
+
+
+def main() -> None:
+    """Train what is not trained yet, then write the table."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    options.add_argument("--data", type=Path, default=None)
+    options.add_argument("--work", type=Path, default=Path("runs/esc10-choice"), help="what is done, kept")
+    options.add_argument("--out", type=Path, default=HERE, help="folder of the table")
+    options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--only", nargs="+", choices=CANDIDATES, default=list(CANDIDATES), metavar="NAME")
+    options.add_argument("--precision", default="32-true")
+    chosen = options.parse_args()
+    data = chosen.data or (Path(os.environ["TINYSCENE_DATA"]) / "esc10" if "TINYSCENE_DATA" in os.environ else None)
+    if data is None:
+        sys.exit("esc10_choice: give --data DIR, or set TINYSCENE_DATA to the folder that holds esc10.")
+    make_folder(chosen.work, "Choose another --work.")
+    for name in chosen.only:
+        for pair in combinations(FOLDS, 2):
+            key = {"name": name, "folds": list(pair), "seed": chosen.seed}
+            if any(row.items() >= key.items() for row in read_journal(chosen.work / LOG)):
+                continue
+            row = key | trained(name, pair, chosen.seed, data, chosen.work, chosen.precision)
+            with (chosen.work / LOG).open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            print(name, pair, f"{row['cpu_seconds']:.0f} CPU s", flush=True)
+    text = table(chosen.work, chosen.seed)
+    write_whole(chosen.out / "esc10_choice.md", text)
+    print(text)
+
+
+def trained(name: str, pair: tuple[int, int], seed: int, data: Path, work: Path, precision: str) -> dict[str, Any]:
+    """One training without the two folds; its answers on both lie in --work."""
+    torch.set_num_threads(1)
+    system = CANDIDATES[name](load_system("tiny-vgg"))
+    prepared = prepare(system, RunRecord(system.name, str(data), seed, "1"), lambda _: nullcontext(lambda *_: None))
+    held_out = np.isin(prepared.dataset.fold.astype(str), list(map(str, pair)))
+    split = Split(np.flatnonzero(~held_out), np.flatnonzero(held_out), f"without folds {pair[0]} and {pair[1]}")
+    prepared = replace(prepared, split=split).with_learned()
+    stage, folder = prepared.system.recipe[0].build(), work / "training"
+    began = time.process_time()
+    job = prepared.job(stage, folder, False, Machine("cpu", precision), False)
+    network = stage.run(prepared.network(), job, folder)
+    spent = time.process_time() - began
+    shutil.rmtree(folder)
+    store = prepared.store(split.test, "windows")
+    probabilities = predict(network, prepared.front_end.finish, prepared.decide, store, np.arange(len(store)))
+    clips = prepared.dataset.take(split.test)
+    files, recordings = np.asarray(list(map(str, clips.files))), np.asarray(list(map(str, clips.recording)))
+    for fold in pair:
+        own = clips.fold == str(fold)
+        Predictions(
+            clips.classes, probabilities[own], clips.target[own], files=files[own], recordings=recordings[own]
+        ).write_csv(work / csv_of(name, pair, fold, seed))
+    return {"cpu_seconds": spent, "precision": precision, "machine": circumstances()}
+
+
+def csv_of(name: str, pair: tuple[int, ...], fold: int, seed: int) -> str:
+    """The file of a training's answers on one fold."""
+    short = name.replace(" ", "-").replace(",", "").replace(".", "")
+    return f"{short}-without{pair[0]}{pair[1]}-on{fold}-seed{seed}.csv"
+
+
+def table(work: Path, seed: int) -> str:
+    """For each fold what every candidate reaches on the other four, and who would be chosen."""
+    done = [row for row in read_journal(work / LOG) if row["seed"] == seed]
+    names = [n for n in CANDIDATES if sum(row["name"] == n for row in done) == len(FOLDS) * (len(FOLDS) - 1) // 2]
+    known = {name: {fold: known_without(work, name, fold, seed) for fold in FOLDS} for name in names}
+    lines = [
+        "| recipe | " + " | ".join(f"for fold {fold}" for fold in FOLDS) + " | CPU min a training |",
+        "|---|" + 6 * "---|",
+    ]
+    for name in names:
+        cells = [f"{100 * f['accuracy']:.1f} %, {f['log_loss']:.3f}" for f in known[name].values()]
+        minutes = np.mean([row["cpu_seconds"] for row in done if row["name"] == name]) / 60
+        lines.append(f"| {name} | {' | '.join(cells)} | {minutes:.1f} |")
+    best = [max(names, key=lambda name, fold=fold: known[name][fold]["accuracy"]) for fold in FOLDS]
+    precisions = ", ".join(sorted({row["precision"] for row in done}))
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "Accuracy and log loss on the four other folds, of networks that were trained without that fold and "
+            f"without the one they are asked about (240 clips). Seed {seed}, {precisions}. Best by accuracy for folds "
+            f"1 to 5: {'; '.join(best)}. Written by `benchmarks/esc10_choice.py`.",
+            "",
+        ]
+    )
+
+
+def known_without(work: Path, name: str, fold: int, seed: int) -> dict[str, Any]:
+    """The figures on all folds but `fold`, each asked of the network that saw neither."""
+    others = [other for other in FOLDS if other != fold]
+    pairs = [(min(fold, other), max(fold, other)) for other in others]
+    said = [
+        Predictions.read_csv(work / csv_of(name, pair, other, seed)) for pair, other in zip(pairs, others, strict=True)
+    ]
+    return measure(
+        Predictions(
+            said[0].classes,
+            np.concatenate([one.probabilities for one in said]),
+            np.concatenate([one.target for one in said]),
+            files=[file for one in said for file in one.files],
+            recordings=[recording for one in said for recording in one.recordings],
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""TinyVGG: tinyscene's own system, for sounds of one's own; made on ESC-10, from nothing else.
+
+"ours" it is throughout; "nested" beside a number: chosen by nested cross-validation (benchmarks/esc10_choice.md), and
+"probe": by trials on fold 1 before. docs/esc10.md holds the evidence.
+"""
+
+from torch.optim import AdamW
+
+from ..augment import BandGains, Mixup, SpecAugment
+from ..compress import Int8
+from ..frontends import FittedStandardisation, FrontEnd, LogMel
+from ..models import TinyVGG
+from ..spec import Spec
+from ..system import Augment, Inference, Report, System, Task
+from ..train import CosineWarmup, Fit, SceneAndGroupLoss
+
+FLOOR = 1e-7  # the level is kept: what is softer than this is silence
+
+TINY_VGG = System(
+    name="tiny-vgg",
+    report=Report(
+        title="A plain convolutional network that keeps the level",
+        authors="the tinyscene developers",
+        year=2026,
+        challenge="none",
+    ),
+    task=Task(
+        classes=(
+            "baby_cry",
+            "chainsaw",
+            "clock_tick",
+            "dog_bark",
+            "fire_crackling",
+            "helicopter",
+            "person_sneeze",
+            "rain",
+            "rooster",
+            "sea_waves",
+        ),
+        sample_rate_hz=44_100,
+        window_s=1.5,
+    ),
+    frontend=Spec(
+        FrontEnd,
+        spectral=Spec(
+            LogMel,
+            sample_rate_hz=44_100,
+            n_fft=2_048,
+            win_length=2_048,
+            hop_length=882,  # 20 ms
+            n_mels=128,
+            f_min=40.0,
+            f_max=16_000.0,
+            mel_scale="slaney",
+            mel_norm="slaney",
+            log="log10",
+            floor=FLOOR,
+        ),
+        finish=(Spec(FittedStandardisation),),  # not a window by itself: level and spectrum tell rain from fire (probe)
+    ),
+    model=Spec(
+        TinyVGG,
+        n_classes=10,
+        in_channels=1,
+        n_bands=128,
+        widths=(16, 32, 48, 64, 64),
+        dropout=0.2,
+    ),
+    augment=Augment(
+        bands=(
+            Spec(BandGains, gain_db=10.0, curve_db=4.0, nodes=5, log="log10", floor=FLOOR, p=1.0),  # gain: probe
+            Spec(Mixup, alpha=0.3),
+        ),
+        features=(Spec(SpecAugment, band_masks=1, band_width=16, frame_masks=1, frame_width=10, fill=0.0),),
+    ),
+    recipe=(
+        Spec(
+            Fit,
+            name="fit",
+            epochs=100,
+            batch_size=32,
+            optimizer=Spec(AdamW, lr=3e-3, weight_decay=0.05),  # probe
+            schedule=Spec(CosineWarmup, warmup_epochs=5, warmup_lr=0.0, lr_min=0.0),
+            validation_share=0.0,  # nothing is chosen by it: all clips train
+            select="last",
+            pcgrad=False,  # one task
+            loss=Spec(SceneAndGroupLoss, reduction="mean"),
+        ),
+        Spec(
+            Int8,
+            name="int8",
+            epochs=5,
+            batch_size=32,
+            optimizer=Spec(AdamW, lr=1e-4, weight_decay=0.0),
+            schedule=Spec(CosineWarmup, warmup_epochs=0, warmup_lr=0.0, lr_min=1e-6),
+            validation_share=0.0,
+            select="last",
+            pcgrad=False,
+            loss=Spec(SceneAndGroupLoss, reduction="mean"),
+        ),
+    ),
+    inference=Inference(average="probabilities"),
+    notes=(
+        "One window after the other: overlap costs MACs and gave nothing (probe).",
+        "Cosine without early stopping: the weights are those of the last epoch.",
+    ),
+)
