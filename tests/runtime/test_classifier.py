@@ -226,6 +226,29 @@ def test_temperature_is_that_of_calibration(tiny_model, t):
     assert np.array_equal(warm.argmax(axis=1), plain.argmax(axis=1))
 
 
+def test_temperature_comes_after_the_mean_over_windows(tiny_model):
+    """`tinyscene calibrate` fits it on such means."""
+    clip = (np.concatenate([tone(300, 1), tone(3_000, 1), tone(700, 1)]), 8_000)
+    plain, warm = Classifier(tiny_model("plain.onnx")), Classifier(tiny_model("warm.onnx", temperature=0.3))
+    n = len(plain.labels)
+    (mean,), (said,) = (
+        [[{e["label"]: e["score"] for e in d.top} for d in one.classify(clip, top_k=n)] for one in (plain, warm)]
+    )
+    expected = at_temperature(np.array([[mean[label] for label in plain.labels]]), 0.3)[0]
+    assert [said[label] for label in plain.labels] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("each_window", [False, True])
+def test_what_is_not_sure_enough_is_unknown(tiny_model, each_window):
+    clip = (np.concatenate([tone(300, 1), tone(3_000, 1)]), 8_000)
+    sure = Classifier(tiny_model("plain.onnx")).classify(clip, each_window=each_window)
+    limit = float(np.median([d.score for d in sure])) + 1e-9
+    careful = Classifier(tiny_model("careful.onnx", unknown_below=limit)).classify(clip, each_window=each_window)
+    assert [d.label for d in careful] == [d.label if d.score >= limit else "unknown" for d in sure]
+    assert [(d.score, d.top) for d in careful] == [(d.score, d.top) for d in sure]
+    assert "unknown" in [d.label for d in careful]
+
+
 @pytest.mark.parametrize("rate", [8_000, 11_025])
 @pytest.mark.parametrize("each_window", [False, True])
 @pytest.mark.parametrize("hop_s", [None, 0.3, 1.7])

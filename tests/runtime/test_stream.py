@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from tinyscene.audio import read_audio, resample
 from tinyscene.errors import AudioError, SettingError
 from tinyscene.runtime import Classifier
-from tinyscene.runtime.stream import LOWEST_DBFS, UNKNOWN, Stream
+from tinyscene.runtime.decision import UNKNOWN
+from tinyscene.runtime.stream import LOWEST_DBFS, Stream
 from tinyscene.runtime.windows import SILENCE_RANGE
 
 RATE = 8_000  # of the tiny model
@@ -44,9 +45,9 @@ def assert_as_offline(stream: Stream, found: list, sound: np.ndarray, rate: int,
 class Recorded(Classifier):
     """A classifier that remembers the windows it was asked about."""
 
-    def probabilities(self, windows: np.ndarray) -> np.ndarray:
+    def raw(self, windows: np.ndarray) -> np.ndarray:
         self.asked = [*getattr(self, "asked", []), *(window.copy() for window in windows)]
-        return super().probabilities(windows)
+        return super().raw(windows)
 
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 44_100, 48_000])

@@ -15,7 +15,7 @@ import numpy as np
 from ..audio.resample import resample, resample_blocks
 from ..errors import AudioError, ModelError, SettingError, TinysceneError
 from .card_check import LARGEST_MAP, feature_values
-from .decision import at_temperature
+from .decision import UNKNOWN, at_temperature
 from .model_file import ModelCard, read_model_file
 from .session import NoRoom, Session
 from .windows import SILENCE_RANGE, cut_windows, window_starts, windows_of_blocks
@@ -39,7 +39,10 @@ class ShortClipWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Decision:
-    """The scene of one clip, or of one window of it. `top` holds {"label", "score"}, best first."""
+    """The scene of one clip, or of one window of it. `top` holds {"label", "score"}, best first.
+
+    `label` is "unknown" where the best score lies below the model's least confidence.
+    """
 
     file: str
     start_s: float
@@ -88,7 +91,24 @@ class Classifier:
         return self.card.labels
 
     def probabilities(self, windows: np.ndarray) -> np.ndarray:
-        """(window, window_samples) float at the model's rate -> (window, class) float32, rows that sum to 1."""
+        """(window, window_samples) float at the model's rate -> (window, class) float32, rows that sum to 1.
+
+        Each window's own, at the model's temperature; those of several together are `decided` from `raw` ones.
+        """
+        return self.decided(self.raw(windows)).astype(np.float32, copy=False)
+
+    def decided(self, scores: np.ndarray) -> np.ndarray:
+        """Raw probabilities (..., class), of a window or the mean of several -> those at the model's temperature.
+
+        It was fitted on means over the windows of a clip (`tinyscene calibrate`), so it comes after the mean.
+        """
+        return at_temperature(scores, self.card.temperature)
+
+    def raw(self, windows: np.ndarray) -> np.ndarray:
+        """The network's own probabilities, as `probabilities` but for the temperature.
+
+        Raises AudioError for windows that do not fit, ModelError for answers that are no probabilities.
+        """
         if windows.ndim != 2 or windows.shape[1] != self.card.window_samples:
             raise AudioError(
                 f"{self.card.name} takes windows of {self.card.window_samples} samples, (window, time); "
@@ -113,7 +133,7 @@ class Classifier:
                     f"for each; {answer.shape} came, or numbers that are none. Export the model again."
                 )
             target = result[first : first + len(part)]
-            target[:] = at_temperature(answer, self.card.temperature)[: len(target)]
+            target[:] = answer[: len(target)]
             first += len(target)
         return result
 
@@ -167,10 +187,10 @@ class Classifier:
         return Heard(tuple(decisions), name, duration_s, sound.high - sound.low <= SILENCE_RANGE)
 
     def _scored(self, windows: Iterator[np.ndarray], sounding: bool) -> Iterator[np.ndarray]:
-        """Probabilities (window, class) of as many windows as go together; `sounding` leaves out digital silence."""
+        """Raw probabilities (window, class) of as many windows as go together; `sounding` leaves out digital silence."""
         windows = (window for window in windows if not sounding or np.ptp(window) > SILENCE_RANGE)
         while part := list(islice(windows, self._at_once)):
-            yield self.probabilities(np.stack(part))
+            yield self.raw(np.stack(part))
 
     def hop(self, hop_s: float | None) -> int | None:
         """Samples from window to window, at the model's rate; None: side by side."""
@@ -190,9 +210,12 @@ class Classifier:
         return np.concatenate([part, np.repeat(part[-1:], missing, axis=0)]) if missing else part
 
     def _decision(self, name: str, start_s: float, end_s: float, scores: np.ndarray, top_k: int) -> Decision:
+        scores = self.decided(scores)
         best = np.argsort(-scores, kind="stable")[:top_k]
         top = tuple({"label": self.labels[i], "score": float(scores[i])} for i in best)
-        return Decision(name, start_s, end_s, top[0]["label"], top[0]["score"], top)
+        score = top[0]["score"]
+        label = top[0]["label"] if score >= self.card.unknown_below else UNKNOWN
+        return Decision(name, start_s, end_s, label, score, top)
 
     def _warn(self, heard: Heard) -> None:
         where = heard.name or "the clip"

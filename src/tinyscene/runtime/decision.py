@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import ModelError
 
+UNKNOWN = "unknown"  # the label of a decision that is not sure enough
 LEAST = 1e-15  # a probability of 0 has no logarithm; the challenges' log loss takes this one
 
 
@@ -63,12 +64,12 @@ class Fusion:
 
 
 def at_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """softmax(ln p / temperature), (window, class), rows that sum to 1; at temperature 1 as they came."""
+    """softmax(ln p / temperature), (..., class), that sum to 1; at temperature 1 as they came."""
     if temperature == 1:
         return probabilities
     rows = probabilities.astype(np.float64)
-    rows = np.maximum(rows / rows.sum(axis=1, keepdims=True), LEAST) ** (1 / temperature)
-    return rows / rows.sum(axis=1, keepdims=True)
+    rows = np.maximum(rows / rows.sum(axis=-1, keepdims=True), LEAST) ** (1 / temperature)
+    return rows / rows.sum(axis=-1, keepdims=True)
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

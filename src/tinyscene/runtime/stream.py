@@ -12,9 +12,9 @@ import numpy as np
 from ..audio.decode import checked_waveform
 from ..errors import AudioError, within
 from .classifier import Classifier
+from .decision import UNKNOWN
 from .windows import SILENCE_RANGE, fill_window
 
-UNKNOWN = "unknown"  # the label of a decision that is not sure enough
 LOWEST_DBFS = -120.0  # levels end here: silence has no logarithm
 FULL_SCALE = 32_767 / 32_768  # the largest positive sample of 16 bits
 
@@ -145,8 +145,8 @@ class Stream:
         label: str | None = None
         score, scores = 0.0, dict[str, float]()
         if np.ptp(window) > SILENCE_RANGE:
-            self._last.append(self.classifier.probabilities(window[None])[0])
-            mean = np.stack(self._last).mean(axis=0, dtype=np.float64)
+            self._last.append(self.classifier.raw(window[None])[0])
+            mean = self.classifier.decided(np.stack(self._last).mean(axis=0, dtype=np.float64))
             scores = dict(zip(self.classifier.labels, mean.tolist(), strict=True))
             score = float(mean.max())
             label = self.classifier.labels[int(mean.argmax())] if score >= self.unknown_below else UNKNOWN
