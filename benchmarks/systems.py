@@ -29,7 +29,7 @@ def main() -> None:
         accuracy = next((claim for figure, claim in claims.items() if figure.startswith("accuracy")), None)
         cells = (
             f"`{system.name}`",
-            f"{system.report.authors.partition(',')[0]} et al. {system.report.year}",
+            f"{authors(system.report.authors)} {system.report.year}",
             "x".join(str(size) for size in features.shape[1:]),
             claims["parameters"].published,
             f"{counts['parameters']:,}",
@@ -49,6 +49,12 @@ def main() -> None:
     path = Path(__file__).with_suffix(".md")
     path.write_text("\n".join(lines) + "\n")
     print(path.read_text())
+
+
+def authors(names: str) -> str:
+    """The first of several, or the one there is."""
+    first, several, _ = names.partition(",")
+    return f"{first} et al." if several else first
 
 
 if __name__ == "__main__":
