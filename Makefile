@@ -3,13 +3,24 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO ?= demo
 
-.PHONY: demo test test-exports test-full lint clean env
+.PHONY: demo test test-exports test-full lint clean env web
 
 demo: .venv/ready
 	$(BIN)/tinyscene demo --out $(DEMO)
 
+# The page of `tinyscene web`, with the versions of web/package-lock.json. Without Node its tests skip.
+PAGE := src/tinyscene/web/built/index.html
+
+web: $(PAGE)
+
+$(PAGE): $(shell find web/src web/public) web/index.html web/package.json web/package-lock.json web/vite.config.ts web/tsconfig.json
+	@node -e 'const [a, b] = process.versions.node.split(".").map(Number); if (a < 20 || (a === 20 && b < 19)) { console.error("the page needs Node 20.19 or newer; " + process.version + " is here"); process.exit(1) }'
+	cd web && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
+	@touch $@
+
 # A file's tests in one process, up to four beside each other, one thread each: as many as there are cores.
 test: .venv/ready
+	@if command -v npm >/dev/null; then $(MAKE) web; else echo "npm is not here: the page is not built, its tests skip"; fi
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 # LiteRT and ExecuTorch: converters of 1.3 GB more, for the tests that skip without them.
@@ -44,4 +55,4 @@ env: .venv/ready
 	@touch $@
 
 clean:
-	rm -rf .venv demo
+	rm -rf .venv demo web/node_modules src/tinyscene/web/built

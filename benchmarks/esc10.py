@@ -71,6 +71,7 @@ def trained(run: Path, system: str, data: Path, seed: int, fold: int, precision:
     """Train every stage, export the int8 files, evaluate all of it; `evaluation.json` comes last."""
     options = ("--precision", precision) if precision != "auto" else ()
     command("train", system, "--data", data, "--fold", fold, "--seed", seed, "--out", run, "--resume", *options)
+    command("compress", run, "--resume")
     for form in ("features", "waveform"):
         command("export", run, "--form", form)
     command("evaluate", run)

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from tinyscene.compress import converted, fold, prepared, settle
-from tinyscene.errors import ModelError
+from tinyscene.errors import ModelError, install
 from tinyscene.evaluate import count_complexity
 from tinyscene.export import FORMS, Export, write_model
 from tinyscene.export.executorch import write_executorch
@@ -38,30 +38,40 @@ from tinyscene.systems import systems
 from tinyscene.train import Decision
 
 PRECISIONS = ("float32", "float16", "int8")
-KEPT = Path(__file__).with_suffix(".json")
 
 
 def main() -> None:
     """Measure the networks that have no figures yet, then write the table."""
-    options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    kept = network_by_network(__file__, __doc__, measured, table)
+    if not all(row["ok"] for entry in kept.values() for row in entry["rows"]):
+        sys.exit("parity: a road breaks its tolerance")
+
+
+def network_by_network(
+    script: str,
+    about: str | None,
+    measured: Callable[[System, Path], dict[str, Any]],
+    table: Callable[[dict[str, Any]], list[str]],
+) -> dict[str, Any]:
+    """A benchmark's figures by network: those kept in SCRIPT.json, and what is measured now. Writes SCRIPT.md."""
+    options = argparse.ArgumentParser(description=(about or "").splitlines()[0])
     options.add_argument("--only", nargs="+", metavar="SYSTEM", choices=list(systems()))
     options.add_argument("--again", action="store_true", help="measure what is measured already, too")
     chosen = options.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    kept: dict[str, Any] = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    figures, page = (Path(script).with_suffix(ending) for ending in (".json", ".md"))
+    kept: dict[str, Any] = json.loads(figures.read_text()) if figures.exists() else {}
     for name, system in distinct().items():
         if (chosen.only and name not in chosen.only) or (name in kept and not chosen.again):
             continue
         with tempfile.TemporaryDirectory() as folder:
             kept[name] = measured(system, Path(folder))
-        write_whole(KEPT, (json.dumps(kept, indent=1) + "\n").encode())
-        print(name, *(f"{row['road']} {row['difference']:.1e}" for row in kept[name]["rows"]), sep="\n  ", flush=True)
-    path = Path(__file__).with_suffix(".md")
-    path.write_text("\n".join(table(kept)) + "\n")
-    print(path.read_text())
-    if not all(row["ok"] for entry in kept.values() for row in entry["rows"]):
-        sys.exit("parity: a road breaks its tolerance")
+        write_whole(figures, (json.dumps(kept, indent=1) + "\n").encode())
+        print(name, json.dumps(kept[name]), flush=True)
+    page.write_text("\n".join(table(kept)) + "\n")
+    print(page.read_text())
+    return kept
 
 
 def distinct() -> dict[str, System]:
@@ -152,7 +162,7 @@ def table(kept: dict[str, Any]) -> list[str]:
     heads = (f"{precision}: largest difference | ms" for precision in PRECISIONS)
     lines = [f"| network | road | {' | '.join(heads)} | same class |", "|---" * 9 + "|"]
     missing = {
-        f"{kind}, which is not installed: pip install 'tinyscene[{extra}]'": None
+        f"{kind}, which is not installed: {install(extra)}": None
         for kind, library, extra, *_ in OTHERS.values()
         if find_spec(library) is None
     }

@@ -9,15 +9,11 @@ runtime.json, a network at a time: a killed run goes on; --again measures anew.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import platform
 import subprocess
 import sys
-import tempfile
 import time
-import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -28,21 +24,18 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 import numpy as np
 import onnxruntime
 import torch
-from parity import calibrated, distinct, forms_of
+from parity import calibrated, distinct, forms_of, network_by_network
 from runtime_rivals import LITERT, rivals
 
 from tinyscene.audio import write_wav
 from tinyscene.evaluate import count_complexity, without_layers
 from tinyscene.export import FORMS, Export, write_model
-from tinyscene.files import write_whole
 from tinyscene.pipeline.parity import made_sounds, sounds_of
 from tinyscene.runtime import Classifier
 from tinyscene.runtime.front_end import front_end as numpy_front_end
 from tinyscene.system import System
-from tinyscene.systems import systems
 from tinyscene.train import Decision
 
-KEPT = Path(__file__).with_suffix(".json")
 WARM = "dsmn-1"  # whose whole road is told, with others beside it
 RUNS, ENOUGH_S, PROCESSES = 60, 3.0, 5
 PRECISIONS = ("float32", "int8")
@@ -63,24 +56,7 @@ print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).
 
 def main() -> None:
     """Measure the networks that have no figures yet, then write the tables."""
-    options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    options.add_argument("--only", nargs="+", metavar="SYSTEM", choices=list(systems()))
-    options.add_argument("--again", action="store_true", help="measure what is measured already, too")
-    chosen = options.parse_args()
-    warnings.simplefilter("ignore")
-    torch.set_num_threads(1)
-    kept: dict[str, Any] = json.loads(KEPT.read_text()) if KEPT.exists() else {}
-    for name, system in distinct().items():
-        if (chosen.only and name not in chosen.only) or (name in kept and not chosen.again):
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            kept[name] = measured(system, Path(folder))
-        kept[name]["machine"] = machine()
-        write_whole(KEPT, (json.dumps(kept, indent=1) + "\n").encode())
-        print(name, json.dumps(kept[name]), flush=True)
-    path = Path(__file__).with_suffix(".md")
-    path.write_text("\n".join(table(kept)) + "\n")
-    print(path.read_text())
+    network_by_network(__file__, __doc__, measured, table)
 
 
 def measured(system: System, folder: Path) -> dict[str, Any]:
@@ -120,6 +96,7 @@ def measured(system: System, folder: Path) -> dict[str, Any]:
     cold = [float(last) for _, _, last in fresh]
     more = {"commands": command_line(files["int8", "features"], clip)} if system.name == WARM else {}
     return more | {
+        "machine": machine(),
         "window_s": system.task.window_s,
         "macs_per_s": exports["float32"].complexity["macs_per_s"],
         "ms": times,

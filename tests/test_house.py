@@ -21,7 +21,8 @@ import tinyscene
 SRC = Path(tinyscene.__file__).parent
 ROOT = SRC.parent.parent
 FLOORS = (  # from the top; folders of one floor do not import each other
-    ("cli", "web"),
+    ("cli",),
+    ("web",),
     ("systems",),
     ("pipeline",),
     ("compress", "export", "submission"),

@@ -81,7 +81,7 @@ def test_no_match_is_offered_where_none_is_close():
 
 def test_missing_extra_says_how_to_get_it():
     assert str(missing_extra("train", "train", "torch")) == (
-        "train needs the extra 'train' (no module named torch): pip install 'tinyscene[train]'"
+        "train needs the extra 'train' (no module named torch): pip install '.[train]' in a clone of tinyscene"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterable
 
 
@@ -39,7 +40,17 @@ class MissingExtraError(TinysceneError):
 def missing_extra(what: str, extra: str, module: str | None = None) -> MissingExtraError:
     """The one line that says which extra `what` needs and how to get it."""
     cause = f" (no module named {module})" if module else ""
-    return MissingExtraError(f"{what} needs the extra '{extra}'{cause}: pip install 'tinyscene[{extra}]'")
+    return MissingExtraError(f"{what} needs the extra '{extra}'{cause}: {install(extra)}")
+
+
+def install(extra: str = "") -> str:
+    """What installs tinyscene, with an extra. It is on no package index: a folder of its source is what there is."""
+    return f"pip install {shlex.quote(f'.[{extra}]') if extra else '.'} in a clone of tinyscene"
+
+
+def command(*words: object) -> str:
+    """`tinyscene WORDS...` as a shell takes it: a path with a space in it is one word."""
+    return shlex.join(["tinyscene", *map(str, words)])
 
 
 def unknown(owner: str, kind: str, came: str, allowed: Iterable[str]) -> SettingError:

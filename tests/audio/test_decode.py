@@ -283,7 +283,7 @@ def test_m4a_without_pyav_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
     text = refusal(path)
     assert "is not wav, flac, ogg, mp3 or aiff" in text
-    assert "pip install 'tinyscene[train]'" in text
+    assert "pip install '.[train]'" in text
 
 
 def test_truncated_m4a_is_refused(tmp_path):

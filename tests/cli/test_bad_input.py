@@ -289,7 +289,7 @@ def test_a_missing_extra_is_told_in_one_line(tinyscene, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.optim", None)
     answer = tinyscene("systems")
     assert answer.code == 2
-    assert "pip install 'tinyscene[train]'" in one_line(answer.err)
+    assert "pip install '.[train]'" in one_line(answer.err)
 
 
 def test_json_and_csv_exclude_each_other(tinyscene, run: Path, tmp_path: Path):

@@ -91,13 +91,36 @@ def test_any_onnx_file_is_counted_when_its_window_is_told(tinyscene, tmp_path: P
     onnx.checker.check_model(str(path))
     answer = tinyscene("complexity", path)
     assert answer.code == 2
-    assert "--window SECONDS" in answer.err
+    assert answer.err.endswith("To count it as it is, say how long its window lasts: --window SECONDS.\n")
     counts = asked(tinyscene, path, "--window", 0.5)
     assert counts["parameters"] == 40 + 192 * 3 + 3
     assert counts["macs"] == 40 * 48 + 192 * 3 + 3
     assert counts["macs_true"] == 36 * 48 + 192 * 3
     assert counts["macs_tflite"] == 36 * 48 + 4 * 3  # the official counter's flattened maps
     assert counts["macs_per_s"] == 2 * counts["macs"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "noise", "empty"])
+def test_of_a_damaged_file_nothing_is_told_but_to_copy_it_again(tinyscene, run: Path, tmp_path: Path, damage):
+    data = (run / "narrow-int8-features.onnx").read_bytes()
+    broken = {"cut": data[: len(data) // 2], "noise": bytes(range(1, 200)) * 20, "empty": b""}[damage]
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(broken)
+    for words in ((), ("--window", 1)):
+        answer = tinyscene("complexity", path, *words)
+        assert (answer.code, answer.err.count("\n")) == (2, 1)
+        assert "opy" in answer.err or "no graph in it" in answer.err
+        assert "--window" not in answer.err
+        for word in ("parsing", "DecodeError", "ModelProto", "Wire"):
+            assert word not in answer.err
+
+
+@pytest.mark.parametrize("name", ["clip.wav", "model.pte", "notes.txt"])
+def test_another_kind_of_file_is_told_what_is_taken(tinyscene, tmp_path: Path, name):
+    (tmp_path / name).write_bytes(b"RIFF")
+    answer = tinyscene("complexity", tmp_path / name)
+    assert answer.code == 2
+    assert f"{name} is no model; complexity takes systems (names or .py files), run folders and" in answer.err
 
 
 @pytest.mark.parametrize(
@@ -107,7 +130,8 @@ def test_any_onnx_file_is_counted_when_its_window_is_told(tinyscene, tmp_path: P
         (("dsmn-1", "--precision", "int4"), "--precision takes float32, float16, int8; 'int4' came."),
         (("dsmn-1", "--picture", "picture.svg"), "--picture takes a file that ends in .png"),
         (("dsmn-1", "--frames", "8"), "DSMN takes 32 or more bands and frames"),
-        (("nowhere.onnx", "--window", "1"), "nowhere.onnx cannot be read"),
+        (("nowhere.onnx", "--window", "1"), "nowhere.onnx does not exist"),
+        (("nowhere.onnx",), "nowhere.onnx does not exist"),
         (("RUN", "--frames", "8"), "--frames and --precision ask what a system would be"),
         (("RUN", "--window", "2"), "--window asks what a system would be"),
         (("FILE", "--window", "2"), "--window asks what a system would be"),

@@ -128,6 +128,7 @@ def _divergence(run: Path, stage: str, layer: str) -> float:
         (("--to", "ptq", "--set", "recipe.fit.epochs=2"), "what was trained stays"),
         (("--to", "ptq", "--limit", "dcase1999"), "dcase2020, dcase2021"),
         (("--analyse", "--to", "ptq"), "--analyse compresses nothing"),
+        (("--analyse", "--resume"), "--analyse begins anew each time; leave --resume away."),
         ((), "compressed already (int8)"),
     ],
 )

@@ -11,56 +11,20 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 import soundfile
-from onnx import TensorProto, helper, numpy_helper
 from rich.console import Console
 
 from tinyscene.cli import listen_verb
 from tinyscene.runtime import Classifier
-from tinyscene.runtime.model_file import ModelCard, sealed
 
 RATE = 8_000
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def model(level_model) -> Path:
     """Windows of 0.5 s at 8 kHz; "loud" where their mean distance from 0 is above 0.1, "quiet [b]" elsewhere."""
-    card = ModelCard(
-        name="tiny",
-        system="none",
-        version="0.1.0",
-        form="waveform",
-        precision="float32",
-        labels=("quiet [b]", "loud"),
-        sample_rate_hz=RATE,
-        window_samples=RATE // 2,
-        channels="mean",
-        frontend={},
-    )
-    weights = {"weight": np.array([[-40.0], [40.0]]), "bias": np.array([4.0, -4.0])}
-    nodes = [
-        helper.make_node("Abs", ["waveform"], ["size"]),
-        helper.make_node("ReduceMean", ["size", "axis"], ["level"]),
-        helper.make_node("Gemm", ["level", "weight", "bias"], ["logits"], transB=1),
-        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
-    ]
-    constants = [numpy_helper.from_array(value.astype(np.float32), name) for name, value in weights.items()]
-    graph = helper.make_graph(
-        nodes,
-        "tiny",
-        [helper.make_tensor_value_info("waveform", TensorProto.FLOAT, ["batch", RATE // 2])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 2])],
-        [*constants, numpy_helper.from_array(np.array([1]), "axis")],
-    )
-    file = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    for key, value in card.metadata().items():
-        file.metadata_props.add(key=key, value=value)
-    onnx.checker.check_model(file)
-    path = tmp_path_factory.mktemp("model") / "tiny.onnx"
-    path.write_bytes(sealed(file.SerializeToString()))
-    return path
+    return level_model(("quiet [b]", "loud"), 40.0, -4.0, size=True)
 
 
 def tone(seconds: float, amplitude: float, rate: int = RATE) -> np.ndarray:
@@ -140,6 +104,10 @@ def test_a_file_is_heard_as_it_is_classified(tinyscene, model, wav, rate):
     assert {"loud", "quiet [b]"} == {d["label"] for d in found}
     assert f"{path}, {rate:,} Hz -> tiny" in answer.err
     assert "9 decisions: loud " in answer.err
+
+
+def test_one_decision_is_one(tinyscene, model, wav):
+    assert tinyscene("listen", model, "--wav", wav(tone(0.5, 0.5))).err.endswith("\n1 decision: loud 1\n")
 
 
 def test_plain_lines(tinyscene, model, wav):
@@ -279,7 +247,8 @@ def test_mistakes_are_told(tinyscene, model, wav, tmp_path):
         (("--wav", wav(np.zeros((100, 3)))), "a.wav has 3 channels; 1 or 2 are taken"),
         (("--wav", tmp_path / "a.wav", "--device", 1), "--wav and --device exclude each other; give one."),
         (("--seconds", 0), "--seconds takes more than 0; 0 came."),
-        (("--hop", 0), "hop_s takes seconds"),
+        (("--hop", 0), "--hop takes seconds, 0.001 to 86,400; 0 came."),
+        (("--hop", "nan"), "--hop takes seconds, 0.001 to 86,400; nan came."),
     ):
         answer = tinyscene("listen", model, *words)
         assert answer.code == 2

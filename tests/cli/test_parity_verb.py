@@ -71,6 +71,16 @@ def test_audio_that_is_given_is_what_is_heard(tinyscene, run, tmp_path):
     assert told["sounds"] == "5 windows of 2 audio files, 1 silent window left out"
 
 
+def test_one_window_shows_little_and_says_so(tinyscene, run, tmp_path):
+    shutil.copy(run / FEATURES, tmp_path)
+    write_wav(tmp_path / "a.wav", np.random.default_rng(0).normal(0, 0.1, 16_000).astype(np.float32), 16_000)
+    answer = tinyscene("parity", tmp_path / FEATURES, tmp_path / "a.wav")
+    assert answer.code == 0, answer.err
+    assert answer.out.startswith("1 window of 1 audio file; ")
+    assert "note: narrow-int8 heard one window: little is shown." in answer.out
+    assert "nearly the same of all windows" not in answer.out
+
+
 def test_a_broken_tolerance_is_exit_code_1(tinyscene, run, tmp_path, monkeypatch):
     from tinyscene.pipeline import parity
 

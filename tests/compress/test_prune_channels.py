@@ -353,7 +353,7 @@ def test_bad_settings_name_the_field(setting, words):
 
 def test_without_torch_pruning_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch_pruning", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'tinyscene\[train\]'$"):
+    with pytest.raises(MissingExtraError, match=r"pip install '\.\[train\]' in a clone of tinyscene$"):
         prune_channels(Two((1.0,) * 6, (1.0,) * 4), X, 20)
 
 

@@ -17,7 +17,7 @@ from tinyscene.evaluate.complexity_litert import count_litert
 from tinyscene.runtime.litert_graph import read_litert
 
 schema = pytest.importorskip(
-    "ai_edge_litert.schema_py_generated", reason="ai_edge_litert is not here: pip install 'tinyscene[tflite]'"
+    "ai_edge_litert.schema_py_generated", reason="ai_edge_litert is not here: pip install '.[tflite]'"
 )
 
 
@@ -157,9 +157,7 @@ def test_products_of_maps_and_batch_norms_that_stand_alone():
 @cache
 def exported() -> tuple[bytes, dict[str, Any]]:
     """A network with everything the official rule charges, as .tflite, and the ONNX counter's counts of it."""
-    litert_torch = pytest.importorskip(
-        "litert_torch", reason="litert_torch is not here: pip install 'tinyscene[tflite]'"
-    )
+    litert_torch = pytest.importorskip("litert_torch", reason="litert_torch is not here: pip install '.[tflite]'")
     import torch
     from torch import nn
 
@@ -299,5 +297,5 @@ def test_no_damaged_file_is_anything_but_counted_or_refused():
 
 def test_without_the_library_it_says_which_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
-    with pytest.raises(MissingExtraError, match=r"reading a .tflite file needs .*pip install 'tinyscene\[tflite\]'"):
+    with pytest.raises(MissingExtraError, match=r"reading a .tflite file needs .*pip install '\.\[tflite\]'"):
         count_litert(small(), 1.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,6 @@ import torch
 from torch import nn
 
 from tinyscene import load_system
-from tinyscene.compress import converted, fold, prepared
 from tinyscene.errors import MissingExtraError, ModelError
 from tinyscene.export import Export, executorch
 from tinyscene.export.executorch import ExecutorchModel, write_executorch
@@ -23,53 +23,32 @@ PRECISIONS = ("float32", "int8")
 
 
 @pytest.fixture(scope="module")
-def tiny() -> dict[str, tuple[Export, torch.Tensor]]:
-    """By precision: the baseline of 2022, which is quickly lowered, that tells the waveforms well apart; 6 windows."""
+def tiny(trained) -> Callable[[str], tuple[Export, torch.Tensor]]:
+    """By precision: the baseline of 2022, which is quickly lowered, and 6 windows."""
     system = load_system("dcase2022-baseline")
-    torch.manual_seed(0)
-    network = system.model.build()
-    seconds = torch.arange(system.window_samples) / system.window_samples
-    waveforms = 0.3 * torch.sin(6.28 * torch.logspace(2.5, 4, 6)[:, None] * seconds) + 0.02 * torch.randn(6, 44_100)
-    features = system.frontend.build().eval()(waveforms)
-    adam = torch.optim.Adam(network.train().parameters(), 0.02)
-    for _ in range(60):
-        adam.zero_grad()
-        nn.functional.cross_entropy(network(features), torch.arange(6)).backward()
-        adam.step()
-    with torch.no_grad():
-        simulated = prepared(network, features[:2]).train()
-        for _ in range(4):
-            simulated(features)
-    ready = {"float32": fold(network.eval()).eval(), "int8": converted(simulated).eval()}
-    return {
-        precision: (
-            Export("tiny", system, system.task.classes, ready[precision], Decision(10), precision, {}, {}),
-            waveforms,
-        )
-        for precision in PRECISIONS
-    }
+    return trained(system, system.model, Decision(10))
 
 
 def test_without_the_library_it_says_which_extra(tiny, tmp_path, monkeypatch):
-    export, waveforms = tiny["float32"]
+    export, waveforms = tiny("float32")
     monkeypatch.setitem(sys.modules, "executorch", None)
     for name in [name for name in sys.modules if name.startswith("executorch.")]:
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(MissingExtraError, match=r"writing a .pte file needs .*pip install 'tinyscene\[executorch\]'"):
+    with pytest.raises(MissingExtraError, match=r"writing a .pte file needs .*pip install '\.\[executorch\]'"):
         write_executorch(export, tmp_path / "tiny.pte", waveforms)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture(scope="module")
 def files(tiny, tmp_path_factory) -> dict[str, Path]:
-    pytest.importorskip("executorch", reason="executorch is not here: pip install 'tinyscene[executorch]'")
+    pytest.importorskip("executorch", reason="executorch is not here: pip install '.[executorch]'")
     folder = tmp_path_factory.mktemp("executorch")
-    return {key: write_executorch(tiny[key][0], folder / f"{key}.pte", tiny[key][1]) for key in PRECISIONS}
+    return {key: write_executorch(tiny(key)[0], folder / f"{key}.pte", tiny(key)[1]) for key in PRECISIONS}
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_the_runtime_says_what_the_network_says(files, tiny, precision):
-    export, waveforms = tiny[precision]
+    export, waveforms = tiny(precision)
     model = ExecutorchModel.read(files[precision])
     with torch.no_grad():
         features = export.system.frontend.build().eval()(waveforms)
@@ -89,7 +68,7 @@ def test_int8_weights_take_one_byte(files):
 
 
 def test_a_file_that_disagrees_with_the_network_is_not_written(files, tiny, tmp_path, monkeypatch):
-    export, waveforms = tiny["float32"]
+    export, waveforms = tiny("float32")
     monkeypatch.setattr(executorch, "_lowered", lambda *_: files["int8"].read_bytes())
     with pytest.raises(ModelError, match=r"the exported .pte file differs from the network by 0\.\d+ of probability"):
         write_executorch(export, tmp_path / "tiny.pte", waveforms)
@@ -101,7 +80,7 @@ def test_a_network_that_cannot_be_lowered_is_told_in_one_line(files, tiny, tmp_p
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x.mean((1, 2, 3))[:, None].expand(-1, 10) * (2 if float(x.sum()) > 0 else 1)
 
-    export, waveforms = tiny["float32"]
+    export, waveforms = tiny("float32")
     with pytest.raises(ModelError, match=r"^tiny cannot be converted to ExecuTorch \(") as caught:
         write_executorch(replace(export, network=Odd()), tmp_path / "tiny.pte", waveforms)
     assert "\n" not in str(caught.value)

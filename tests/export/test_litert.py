@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,43 +18,23 @@ from tinyscene import load_system
 from tinyscene.compress import converted, fold, prepared
 from tinyscene.errors import MissingExtraError, ModelError, OutputError
 from tinyscene.export import Export, litert
+from tinyscene.export.beside import fusion_of
 from tinyscene.export.litert import unfolded, write_litert
 from tinyscene.runtime.decision import Fusion
 from tinyscene.runtime.litert_model import LitertModel
 from tinyscene.train import Decision, group_membership
 
 PRECISIONS = ("float32", "float16", "int8")
+NARROW = {"widths": (4, 4), "segmented": (True, True), "stem": 4, "hidden": 6}
 compile_network = litert._converted
 
 
-@cache
-def tiny(precision: str) -> tuple[Export, torch.Tensor]:
-    """Two blocks of dsmn-1 with its group head, that tells the waveforms, a tone in noise each, well apart."""
-    changes = {"frontend.spectral.n_mels": "16", "frontend.spectral.f_min": "200"}
-    system = load_system("dsmn-1").with_settings(changes)
-    model = system.model.but(widths=(4, 4), segmented=(True, True), stem=4, hidden=6)
-    torch.manual_seed(0)
-    network = model.build()
-    seconds = torch.arange(system.window_samples) / system.window_samples
-    tones = 0.3 * torch.sin(6.28 * torch.logspace(2.5, 4, 6)[:, None] * seconds)
-    waveforms = tones + 0.02 * torch.randn(6, system.window_samples)
-    features = system.frontend.build().eval()(waveforms)
-    adam = torch.optim.Adam(network.train().parameters(), 0.02)
-    for _ in range(60):
-        adam.zero_grad()
-        nn.functional.cross_entropy(network(features), torch.arange(6)).backward()
-        adam.step()
-    with torch.no_grad():
-        if precision == "int8":
-            simulated = prepared(network, features[:2]).train()
-            for _ in range(4):
-                simulated(features)
-            ready: nn.Module = converted(simulated).eval()
-        else:
-            ready = fold(network.eval()).eval()
-            ready = ready.half().float() if precision == "float16" else ready
+@pytest.fixture(scope="session")
+def tiny(trained) -> Callable[[str], tuple[Export, torch.Tensor]]:
+    """By precision: two blocks of dsmn-1 with its group head, and 6 windows."""
+    system = load_system("dsmn-1").with_settings({"frontend.spectral.n_mels": "16", "frontend.spectral.f_min": "200"})
     decide = Decision(10, group_membership(system.task.classes, system.task.groups), 0.4)
-    return Export("tiny", system, system.task.classes, ready, decide, precision, {}, {"accuracy": 0.5}), waveforms
+    return trained(system, system.model.but(**NARROW), decide)
 
 
 def eager(export: Export, waveforms: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -63,7 +43,7 @@ def eager(export: Export, waveforms: torch.Tensor) -> tuple[np.ndarray, np.ndarr
         return logits.numpy(), export.decide(logits).numpy()
 
 
-def test_unfolded_weights_are_the_same_steps():
+def test_unfolded_weights_are_the_same_steps(tiny):
     export, waveforms = tiny("int8")
     graph = unfolded(export.network)  # type: ignore[arg-type]
     kinds = {str(node.target) for node in graph.graph.nodes}
@@ -80,26 +60,26 @@ def _held(graph: nn.Module) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize("groups", [False, True])
-def test_fusion_in_numpy_is_the_decision_in_torch(groups):
+def test_fusion_in_numpy_is_the_decision_in_torch(tiny, groups):
     export, _ = tiny("float32")
     decide = export.decide if groups else Decision(10)
     export = replace(export, decide=decide)
     logits = 5 * torch.randn(7, 13, generator=torch.Generator().manual_seed(1))
-    fusion = litert.fusion_of(export)
+    fusion = fusion_of(export)
     assert np.abs(fusion(logits.numpy()) - decide(logits).numpy()).max() < 1e-6
     assert Fusion.from_dict(json.loads(json.dumps(fusion.to_dict())), "x") == fusion
 
 
-def test_another_decision_is_refused(tmp_path):
+def test_another_decision_is_refused(tiny, tmp_path):
     export, waveforms = tiny("float32")
     with pytest.raises(ModelError, match=r"tiny decides with Softmax; .* Export it as ONNX"):
         write_litert(replace(export, decide=nn.Softmax(1)), tmp_path / "tiny.tflite", waveforms)
 
 
-def test_without_the_library_it_says_which_extra(tmp_path, monkeypatch):
+def test_without_the_library_it_says_which_extra(tiny, tmp_path, monkeypatch):
     export, waveforms = tiny("float32")
     monkeypatch.setitem(sys.modules, "litert_torch", None)
-    with pytest.raises(MissingExtraError, match=r"writing a .tflite file needs .*pip install 'tinyscene\[tflite\]'"):
+    with pytest.raises(MissingExtraError, match=r"writing a .tflite file needs .*pip install '\.\[tflite\]'"):
         write_litert(export, tmp_path / "tiny.tflite", waveforms)
     assert list(tmp_path.iterdir()) == []
 
@@ -110,11 +90,11 @@ def test_without_the_library_it_says_which_extra(tmp_path, monkeypatch):
 @pytest.fixture(scope="session")
 def libraries() -> None:
     for name in ("litert_torch", "ai_edge_litert"):
-        pytest.importorskip(name, reason=f"{name} is not here: pip install 'tinyscene[tflite]'")
+        pytest.importorskip(name, reason=f"{name} is not here: pip install '.[tflite]'")
 
 
 @pytest.fixture(scope="session")
-def files(libraries, tmp_path_factory) -> dict[str, Path]:
+def files(libraries, tiny, tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("litert")
     made = {}
     for precision in PRECISIONS:
@@ -124,7 +104,7 @@ def files(libraries, tmp_path_factory) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_the_runtime_says_what_the_network_says(files, precision):
+def test_the_runtime_says_what_the_network_says(files, tiny, precision):
     export, waveforms = tiny(precision)
     logits, probabilities = eager(export, waveforms)
     model = LitertModel.read(files[precision])
@@ -151,7 +131,7 @@ def test_int8_files_take_and_give_int8_and_hold_no_float_at_all(files):
     assert {tensor.kind for tensor in graph.tensors} <= {"INT8", "INT32"}
 
 
-def test_the_card_tells_a_device_all_it_needs(files):
+def test_the_card_tells_a_device_all_it_needs(files, tiny):
     export, waveforms = tiny("int8")
     content = json.loads(Path(f"{files['int8']}.json").read_text())
     assert content["frontend"] == json.loads(json.dumps(export.system.frontend.constants()))
@@ -185,11 +165,11 @@ def compiled(files: dict[str, Path], monkeypatch: pytest.MonkeyPatch, precision:
     monkeypatch.setattr(litert, "_converted", lambda *_: files[precision].read_bytes())
 
 
-def test_a_file_that_disagrees_with_the_network_is_not_written(files, tmp_path, monkeypatch):
+def test_a_file_that_disagrees_with_the_network_is_not_written(files, tiny, tmp_path, monkeypatch):
     export, waveforms = tiny("int8")
     compiled(files, monkeypatch)
     other = prepared(
-        fold(export.system.model.but(widths=(4, 4), segmented=(True, True), stem=4, hidden=6).build()),
+        fold(export.system.model.but(**NARROW).build()),
         *[export.system.frontend.build().eval()(waveforms)[:2]],
     ).train()
     with torch.no_grad():
@@ -201,7 +181,7 @@ def test_a_file_that_disagrees_with_the_network_is_not_written(files, tmp_path, 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_all_files_are_written_or_none(files, tmp_path, monkeypatch):
+def test_all_files_are_written_or_none(files, tiny, tmp_path, monkeypatch):
     export, waveforms = tiny("int8")
     compiled(files, monkeypatch)
     (tmp_path / "tiny.tflite").write_bytes(b"older")
@@ -217,7 +197,7 @@ def test_all_files_are_written_or_none(files, tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("libraries")
-def test_a_network_that_cannot_be_converted_is_told_in_one_line(tmp_path):
+def test_a_network_that_cannot_be_converted_is_told_in_one_line(tiny, tmp_path):
     class Odd(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return torch.linalg.svdvals(x.mean(1))[:, :13]

@@ -189,7 +189,7 @@ def test_what_is_missing_is_told_with_the_command_that_makes_it(written, monkeyp
     monkeypatch.setattr(parity_roads, "find_spec", lambda name: None if name == "executorch" else object())
     lines = missing_files({path: card}, [card.name], "runs/a")
     assert lines == [
-        "ExecuTorch: not installed; pip install 'tinyscene[executorch]'",
+        "ExecuTorch: not installed; pip install '.[executorch]' in a clone of tinyscene",
         f"{card.name}, waveform in: no such model file; tinyscene export runs/a --stage {card.name} --form waveform",
         f"{card.name}, LiteRT: no .tflite file; tinyscene export runs/a --stage {card.name} --format tflite",
     ]

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from torch.optim import SGD
 
-from tinyscene.augment import Mixup
+from tinyscene.augment import Mixup, Pix2pix
 from tinyscene.errors import SettingError
 from tinyscene.pipeline.scaling import scaled_epochs
 from tinyscene.spec import Spec
 from tinyscene.system import Augment
 from tinyscene.systems import load_system, systems
 from tinyscene.train import CosineRestarts, CosineWarmup, Fit
+from tinyscene.train.pix2pix_fit import Pix2PixSettings
 
 
 def numbers(value: Any, path: str = "") -> dict[str, Any]:
@@ -56,6 +57,16 @@ def test_every_depth_defaults_and_tuples():
     assert inner.numbers["batch_size"] == 8
     assert short.recipe[0].numbers | {"inner": ()} == {"inner": (), "warm_epochs": 3, "cut_epochs": (1, 2)}
     assert short.augment.hidden[0].numbers["full_epochs"] == 1
+
+
+def test_the_training_of_a_generator_shrinks_written_down_or_not():
+    written = Spec(Pix2pix, training=Spec(Pix2PixSettings, epochs=50))
+    system = load_system("dsmn-1").but(
+        augment=Augment(bands=(written,), features=(Spec(Pix2pix), Spec(Pix2pix, p=0.0)))
+    )
+    augment = scaled_epochs(system, 0.1).augment
+    settings = [spec.fields["training"] for spec in (*augment.bands, *augment.features)]
+    assert [own and own.build().epochs for own in settings] == [5, 2, None]  # of 50, of the default 20; not used
 
 
 @pytest.mark.parametrize("name", systems())

@@ -218,7 +218,7 @@ def test_output_may_lie_inside_the_tree(tiny_model, tmp_path):
     (tmp_path / "tree" / "2.wav").write_bytes(b"")
     for _ in range(2):
         assert classify_tree(tiny_model(), tmp_path / "tree", tmp_path / "tree" / "out.csv").files == 2
-    assert files_in(tmp_path / "tree") == ["1.wav", "2.wav", "out.bad.csv", "out.csv"]
+    assert files_in(tmp_path / "tree") == ["1.wav", "2.wav", "out.bad.csv", "out.csv", "out.csv.journal"]
 
 
 # ---- what cannot be used ----
@@ -231,7 +231,7 @@ def test_bad_files_are_listed_and_the_rest_is_done(tiny_model, many, tmp_path):
     assert [tuple(row) for row in listed] == list(summary.bad)
     assert [row[0] for row in listed] == ["a/06.wav", "b/13.wav"]
     assert "cannot be decoded" in listed[0][1] or "no audio" in listed[0][1]
-    assert files_in(tmp_path) == ["out.bad.csv", "out.csv"]
+    assert files_in(tmp_path) == ["out.bad.csv", "out.csv", "out.csv.journal"]
 
 
 def test_list_of_bad_files_goes_when_there_are_none(tiny_model, tmp_path):
@@ -240,7 +240,7 @@ def test_list_of_bad_files_goes_when_there_are_none(tiny_model, tmp_path):
     classify_tree(tiny_model(), tmp_path / "tree", tmp_path / "out.csv")
     save(tmp_path / "tree" / "2.wav")
     assert classify_tree(tiny_model(), tmp_path / "tree", tmp_path / "out.csv").bad == ()
-    assert files_in(tmp_path) == ["out.csv", "tree"]
+    assert files_in(tmp_path) == ["out.csv", "out.csv.journal", "tree"]
 
 
 def test_only_bad_files_leave_an_older_output_alone(tiny_model, tmp_path):
@@ -312,7 +312,10 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tiny_model, many, tmp_path, monk
     assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()
     assert (tmp_path / "out.bad.csv").read_bytes() == (tmp_path / "whole.bad.csv").read_bytes()
     assert (summary.rows, summary.bad, summary.used) == (whole.rows, whole.bad, whole.used)
-    assert files_in(tmp_path) == ["out.bad.csv", "out.csv", "whole.bad.csv", "whole.csv"]
+    assert files_in(tmp_path) == [
+        *("out.bad.csv", "out.csv", "out.csv.journal"),
+        *("whole.bad.csv", "whole.csv", "whole.csv.journal"),
+    ]
 
 
 def stop_at(n: int):
@@ -379,6 +382,7 @@ def test_ctrl_c_between_any_two_lines_costs_nothing(tmp_path, monkeypatch):
             assert (output.done, output.counts, output.bad) == (6, {"rows": 5}, [("3.wav", "bad")])
             output.finish()
             assert (tmp_path / "out").read_bytes() == expected
+            (tmp_path / "out").unlink()
         return stopped
 
     n_lines = 1
@@ -433,7 +437,7 @@ def test_a_run_that_was_cut_off_is_not_overwritten(tiny_model, many, tmp_path):
     ("change", "told"),
     [
         ({"each": "window"}, "each 'file', 'window' came"),
-        ({"hop_s": 0.5}, r"hop_s None, 0\.5 came"),
+        ({"hop_s": 0.5}, r"hop None, 0\.5 came"),
         ({"form": "jsonl"}, "form 'csv', 'jsonl' came"),
         ({"model": "other"}, "model '"),
     ],
@@ -509,7 +513,7 @@ def test_two_runs_do_not_write_one_output(tiny_model, many, tmp_path):
         other.kill()
     assert files_in(tmp_path) == ["out.csv.journal", "out.csv.lock", "out.csv.part"]
     classify_tree(tiny_model(), many, out)  # what was killed holds nothing
-    assert files_in(tmp_path) == ["out.bad.csv", "out.csv"]
+    assert files_in(tmp_path) == ["out.bad.csv", "out.csv", "out.csv.journal"]
 
 
 def test_a_second_run_in_the_same_process_is_refused_and_disturbs_nothing(tmp_path):
@@ -520,7 +524,7 @@ def test_a_second_run_in_the_same_process_is_refused_and_disturbs_nothing(tmp_pa
     first.add(b"b")
     first.finish()
     assert (tmp_path / "out").read_bytes() == b"ab"
-    assert files_in(tmp_path) == ["out"]
+    assert files_in(tmp_path) == ["out", "out.journal"]
 
 
 @pytest.mark.parametrize(
@@ -546,3 +550,62 @@ def test_a_journal_that_says_other_things_ends_there(tiny_model, many, tmp_path,
     journal.write_bytes(journal.read_bytes() + json.dumps(last | change).encode() + b"\n")
     classify_tree(model, many, out, resume=True)
     assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+# ---- an output that is whole ----
+
+
+def test_an_output_that_is_whole_stays_and_nothing_is_read_again(tiny_model, many, tmp_path, monkeypatch):
+    model, out = tiny_model(), tmp_path / "out.csv"
+    first = classify_tree(model, many, out)
+    before = out.read_bytes(), out.stat().st_mtime_ns
+    monkeypatch.setattr(decode, "audio_blocks", lambda path: pytest.fail(f"{path} was read"))
+    again = classify_tree(model, many, out, resume=True)
+    assert (out.read_bytes(), out.stat().st_mtime_ns) == before
+    assert (first.before, again.before, first.files) == (0, 20, 20)
+    assert (again.used, again.rows, again.silent, again.bad) == (first.used, first.rows, first.silent, first.bad)
+    monkeypatch.undo()
+    assert classify_tree(model, many, out).before == 0, "without resume it is written anew"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"each": "window", "hop_s": 0.5}, r"out\.csv was made with each 'file', 'window' came, hop None, 0\.5 came\."),
+        ({"model": "other"}, r"made with model '[0-9a-f]{12}\.\.\.', '[0-9a-f]{12}\.\.\.' came\."),
+    ],
+)
+def test_an_output_of_other_settings_is_not_overwritten(tiny_model, many, tmp_path, change, told):
+    settings = {"model": tiny_model(), "paths": many, "out": tmp_path / "out.csv"}
+    classify_tree(**settings)
+    before = settings["out"].read_bytes()
+    if "model" in change:
+        change = {"model": tiny_model("other.onnx", version="0.0.1")}
+    with pytest.raises(SettingError, match=told + " Leave --resume away to write it anew, or choose another --out"):
+        classify_tree(**(settings | change), resume=True)
+    assert settings["out"].read_bytes() == before
+
+
+@pytest.mark.parametrize("what", ["journal", "files", "rows"])
+def test_an_output_that_nothing_vouches_for_is_not_overwritten(tiny_model, tmp_path, what):
+    tree, out = tmp_path / "tree", tmp_path / "out.csv"
+    for i in range(3):
+        save(tree / f"{i}.wav", i)
+    classify_tree(tiny_model(), tree, out)
+    if what == "journal":
+        (tmp_path / "out.csv.journal").unlink()
+    elif what == "files":
+        save(tree / "3.wav", 3)
+    else:
+        out.write_bytes(out.read_bytes() + b"mine\n")
+    told = {"journal": "does not say what it was made with", "files": "of 3 files; 4 came", "rows": "was changed since"}
+    before = out.read_bytes()
+    with pytest.raises((OutputError, DataError), match=told[what]):
+        classify_tree(tiny_model(), tree, out, resume=True)
+    assert out.read_bytes() == before
+
+
+def test_where_nothing_was_done_nothing_is_promised(tiny_model, many, tmp_path):
+    with pytest.raises(OutputError) as caught:
+        classify_tree(tiny_model(), many, tmp_path / "no" / "out.csv")
+    assert "--resume" not in str(caught.value)

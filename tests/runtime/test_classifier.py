@@ -231,9 +231,9 @@ def test_temperature_comes_after_the_mean_over_windows(tiny_model):
     clip = (np.concatenate([tone(300, 1), tone(3_000, 1), tone(700, 1)]), 8_000)
     plain, warm = Classifier(tiny_model("plain.onnx")), Classifier(tiny_model("warm.onnx", temperature=0.3))
     n = len(plain.labels)
-    (mean,), (said,) = (
-        [[{e["label"]: e["score"] for e in d.top} for d in one.classify(clip, top_k=n)] for one in (plain, warm)]
-    )
+    (mean,), (said,) = [
+        [{e["label"]: e["score"] for e in d.top} for d in one.classify(clip, top_k=n)] for one in (plain, warm)
+    ]
     expected = at_temperature(np.array([[mean[label] for label in plain.labels]]), 0.3)[0]
     assert [said[label] for label in plain.labels] == pytest.approx(expected, abs=1e-6)
 

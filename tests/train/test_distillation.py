@@ -9,12 +9,16 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.optim import SGD
 
 from tinyscene.batch import Batch
 from tinyscene.errors import ModelError, SettingError
 from tinyscene.models import amfm, cnn6_ca, cp_mobile, dcase2022_baseline, dsmn, mini_seg_net, pham_cnn, resnet_se
+from tinyscene.spec import Spec
 from tinyscene.train.distillation import Distillation, LastHidden, SelfDistillation, SelfTeacher
 from tinyscene.train.objectives import SceneAndGroupLoss
+from tinyscene.train.schedules import CosineWarmup
+from tinyscene.train.self_distill import SelfDistill
 
 CHANCE = np.random.default_rng(0)
 STUDENT, TEACHER = CHANCE.normal(size=(2, 5, 4)) * 2
@@ -130,6 +134,29 @@ def test_self_distillation_is_the_sum_of_three_losses(reduction, weights):
     by_clip = sum(weight * part for weight, part in zip(weights, parts, strict=True))
     assert scenes.item() == pytest.approx(getattr(by_clip, reduction)(), rel=1e-4)
     assert torch.equal(groups, base(network(tensor(HIDDEN)), asked)[1])
+
+
+def test_what_the_scenes_weigh_counts_for_all_that_is_said_of_them():
+    """Report 002's branch of the groups: whatever the scenes learn from weighs five times the groups."""
+    asked = batch(tensor(TEACHER, TAUGHT_HIDDEN))
+    network, losses = head(), {}
+    for weight in (1.0, 5.0):
+        base = SceneAndGroupLoss(MEMBERSHIP, "mean", scene_weight=weight)
+        own = SelfDistillation(base, 2.0, (0.5, 2.0, 3.0))
+        own.watch(network, torch.zeros(2, 7))
+        for kind, objective in (("self", own), ("teacher", Distillation(base, 2.0, 0.7))):
+            losses[kind, weight] = torch.stack(objective(network(tensor(HIDDEN)), asked)).tolist()
+    for kind in ("self", "teacher"):
+        scenes, groups = losses[kind, 1.0]
+        assert losses[kind, 5.0] == pytest.approx([5 * scenes, groups], rel=1e-6)
+
+
+def test_who_is_its_own_teacher_takes_no_other():
+    spec = Spec(SelfDistill, temperature=2.0, epochs=2, batch_size=4, optimizer=Spec(SGD, lr=0.1))
+    schedule = Spec(CosineWarmup, warmup_epochs=1)
+    assert spec.but(schedule=schedule, teacher_weight=0.0).build().teacher_weight == 0
+    with pytest.raises(SettingError, match=r"distil is its own teacher; a teacher_weight of 0\.5 came\. Take Distill"):
+        spec.but(schedule=schedule, teacher_weight=0.5).build()
 
 
 def test_only_the_student_learns():

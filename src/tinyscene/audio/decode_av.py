@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..errors import AudioError
+from ..errors import AudioError, install
 
 NATIVE_ENDINGS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff")
 
@@ -62,7 +62,7 @@ def _not_native(name: str) -> AudioError:
         if file.read(4) == b"fLaC":
             return AudioError(
                 f"{name} does not tell its length (flac from a stream); reading it needs the extra 'train': "
-                "pip install 'tinyscene[train]'. Or encode it anew to a file."
+                f"{install('train')}. Or encode it anew to a file."
             )
     if name.lower().endswith(NATIVE_ENDINGS):
         return AudioError(
@@ -71,5 +71,5 @@ def _not_native(name: str) -> AudioError:
         )
     return AudioError(
         f"{name} is not wav, flac, ogg, mp3 or aiff; other formats (m4a, aac, wma, webm, ...) need the extra "
-        "'train': pip install 'tinyscene[train]'. Or convert it to wav first."
+        f"'train': {install('train')}. Or convert it to wav first."
     )

@@ -23,6 +23,7 @@ from . import (
     reproduce_verb,
     run_verbs,
     system_verbs,
+    web_verb,
 )
 from .augment_verbs import augment
 from .data_group import data
@@ -73,6 +74,7 @@ for verbs in (
     model_verbs,
     batch_verb,
     listen_verb,
+    web_verb,
     run_verbs,
     compress_verb,
     parity_verb,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import ModelError, SettingError
+from ..errors import ModelError, SettingError, command
+from .words import counted
 
 if TYPE_CHECKING:
     from ..evaluate import Predictions
@@ -100,13 +101,12 @@ def ensemble(
                 f"calibration error {figures['calibration_error']:.3f}  {name}",
                 err=True,
             )
-        words = " ".join(map(str, sources))
-        typer.echo(f"next: tinyscene compare {out} {words}", err=True)
+        typer.echo(f"next: {command('compare', out, *sources)}", err=True)
 
 
 def calibrate(
     run: Annotated[Path, typer.Argument(help="A run folder that was evaluated.", show_default=False)],
-    stage: Annotated[str | None, typer.Option(help="Which stage (default: the last).")] = None,
+    stage: Annotated[str | None, typer.Option(help="Which stage (default: the newest).")] = None,
     unknown_below: Annotated[
         float, typer.Option("--unknown-below", min=0, max=1, help="Confidence below which a live scene is unknown.")
     ] = 0.0,
@@ -136,15 +136,16 @@ def calibrate(
     ]
     if found.temperature in (COLDEST, HOTTEST):
         typer.echo(
-            f"note: the temperature is at the end of its range, {COLDEST:g} to {HOTTEST:g}: {found.n} held-out clips "
-            "say too little, or all the same. Do not trust it.",
+            f"note: the temperature is at the end of its range, {COLDEST:g} to {HOTTEST:g}: "
+            f"{counted(found.n, 'held-out clip says', 'held-out clips say')} too little, or all the "
+            "same. Do not trust it.",
             err=True,
         )
     print_table((f"{name}, test clips", "accuracy", "log loss", "calibration error"), rows)
     typer.echo(
-        f"fitted on {found.n:,} held-out training clips: {run / name / 'temperature.json'}\n"
-        f"next: tinyscene export {run} --stage {name}    or    "
-        f"tinyscene compare {run / name / 'predictions.csv'} {run / name / 'predictions-calibrated.csv'}",
+        f"fitted on {counted(found.n, 'held-out training clip')}: {run / name / 'temperature.json'}\n"
+        f"next: {command('export', run, '--stage', name)}    or    "
+        f"{command('compare', run / name / 'predictions.csv', run / name / 'predictions-calibrated.csv')}",
         err=True,
     )
 
@@ -171,7 +172,7 @@ def _file_of(path: Path) -> Path:
         if weights.parent.name not in facts["stages"]:
             typer.echo(
                 f"note: {path} is taken at its stage {facts['stage']}; the stage {weights.parent.name} was not "
-                f"measured: tinyscene evaluate {path}",
+                f"measured: {command('evaluate', path)}",
                 err=True,
             )
     if "no measure" in str(facts["data"]["split"]):  # trained on the test clips too
@@ -185,9 +186,9 @@ def _evaluation(run: Path) -> dict[str, Any]:
         facts = json.loads(path.read_text(encoding="utf-8"))
         _ = facts["predictions"], facts["stage"], facts["stages"], facts["data"]["split"]
     except OSError:
-        raise ModelError(f"{run} has no evaluation.json; measure it first: tinyscene evaluate {run}") from None
+        raise ModelError(f"{run} has no evaluation.json; measure it first: {command('evaluate', run)}") from None
     except (ValueError, KeyError, TypeError):
-        raise ModelError(f"{path} cannot be read; write it anew: tinyscene evaluate {run}") from None
+        raise ModelError(f"{path} cannot be read; write it anew: {command('evaluate', run)}") from None
     return facts
 
 
@@ -202,7 +203,7 @@ def _held_out_of(run: Path) -> Predictions:
     stages = {own.name: own for own in finished_stages(prepared, run)}
     if name not in stages:
         raise ModelError(
-            f"{run} has no weights of its stage {name} any more; measure it anew: tinyscene evaluate {run}"
+            f"{run} has no weights of its stage {name} any more; measure it anew: {command('evaluate', run)}"
         )
     return held_out_predictions(prepared, run, stages[name])
 

@@ -100,6 +100,11 @@ def _counted(
         return _of_run(path, window)
     if file:
         return _of_file(path, window)
+    if path.is_file() and path.suffix.lower() != ".py":
+        raise ModelError(
+            f"{target} is no model; complexity takes systems (names or .py files), run folders and model files (.onnx, "
+            ".tflite). Of a .pte file, count the run that wrote it."
+        )
     return _of_system(target, frames, window, precision or PRECISIONS[0])
 
 
@@ -122,21 +127,25 @@ def _of_file(path: Path, window: float | None) -> tuple[dict[str, Counts], float
     from ..runtime.card_file import read_with_card
 
     litert = path.suffix.lower() == ".tflite"
+    count = count_litert if litert else count_onnx
     try:
         data, card = read_with_card(path, ".tflite")[:2] if litert else read_model_file(path)
     except ModelError as error:
-        if window is None:
-            raise ModelError(f"{error} Any other such file can be counted with --window SECONDS of audio.") from None
         try:
-            data = path.read_bytes()
-        except OSError as unreadable:
-            raise ModelError(f"{path} cannot be read: {unreadable.strerror}.") from None
-    else:
-        if window is not None:
-            raise SettingError(f"--window asks what a system would be; {path} is what it is. Leave it out.")
-        window = card.window_samples / card.sample_rate_hz
+            counts = count(path.read_bytes(), window or 1.0)
+        except OSError:
+            raise error from None
+        except ModelError as why:
+            raise (error if window is None else ModelError(f"{path}: {why}")) from None
+        if window is None:  # it can be counted all the same
+            more = "To count it as it is, say how long its window lasts: --window SECONDS."
+            raise ModelError(f"{error} {more}") from None
+        return {path.name: counts}, window
+    if window is not None:
+        raise SettingError(f"--window asks what a system would be; {path} is what it is. Leave it out.")
+    window = card.window_samples / card.sample_rate_hz
     try:
-        return {path.name: (count_litert if litert else count_onnx)(data, window)}, window
+        return {path.name: count(data, window)}, window
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import ModelError, OutputError, SettingError
+from ..errors import ModelError, OutputError, SettingError, command
 from .run_verbs import Accelerator, AsJson, Energy, Precision, Resume, Run, ask, opened, pairs, system_of
+from .words import counted
 
 if TYPE_CHECKING:
     from ..pipeline import Prepared
@@ -85,6 +86,8 @@ def compress(
     if analyse:
         if kinds or settings or limit or any(value is not None for value in options.values()):
             raise SettingError("--analyse compresses nothing; say it alone, before or after the work.")
+        if resume:
+            raise SettingError("--analyse begins anew each time; leave --resume away.")
         _analyse(run, Machine(accelerator, precision), as_json)
         return
     record = open_run(run)
@@ -179,10 +182,13 @@ def _weigh(prepared: Prepared, run: Path, plan: Plan, limit: str | None, as_json
             )
             for row in rows
         ],
-        f"{rows[-1]['n']} test clips, {prepared.split.how}; nothing is chosen by them",
+        f"{counted(rows[-1]['n'], 'test clip')}, {prepared.split.how}; nothing is chosen by them",
     )
     for name, layers in integer.items():
-        print(f"{name}: " + ("every layer is int8" if not layers else f"{len(layers)} layers stay float:"))
+        print(
+            f"{name}: "
+            + ("every layer is int8" if not layers else f"{counted(len(layers), 'layer stays', 'layers stay')} float:")
+        )
         for layer in layers:
             print(f"  {layer.layer} ({layer.operation}): {layer.why}")
     for row in limits:
@@ -193,8 +199,8 @@ def _weigh(prepared: Prepared, run: Path, plan: Plan, limit: str | None, as_json
     if over:
         print(advice)
     else:
-        where, step = quote(str(run)), quote(plan.names[-1])
-        print(f"next: tinyscene export {where} --stage {step} --form waveform    then    tinyscene evaluate {where}")
+        export = command("export", run, "--stage", plan.names[-1], "--form", "waveform")
+        print(f"next: {export}    then    {command('evaluate', run)}")
     return over
 
 
@@ -204,13 +210,13 @@ def _advice(prepared: Prepared, run: Path, plan: Plan, limit: str) -> str:
         found = _target(prepared, run, limit, "int8")
     except ModelError as error:
         return f"no cut keeps {limit}: {error}"
-    targets = "".join(f" --{key.replace('_', '-')} {value}" for key, value in found.items())
+    targets = [word for key, value in found.items() for word in (f"--{key.replace('_', '-')}", value)]
     if not found and "prune" in [step.kind for step in plan.steps]:
-        return f"next: tinyscene compress {quote(str(run))} --to prune,int8 --resume --limit {limit}"
+        return f"next: {command('compress', run, '--to', 'prune,int8', '--resume', '--limit', limit)}"
     kinds = "cut,int8" if found else "int8"
     gone = [quote(str(run / name)) for name in ("cut-int8", "cut") if found and (run / name).is_dir()]
     first = f"delete {' and '.join(gone)}, then: " if gone else ""
-    return f"next: {first}tinyscene compress {quote(str(run))} --to {kinds}{targets} --limit {limit}"
+    return f"next: {first}{command('compress', run, '--to', kinds, *targets, '--limit', limit)}"
 
 
 def _analyse(run: Path, machine: Any, as_json: bool) -> None:
@@ -243,7 +249,7 @@ def _analyse(run: Path, machine: Any, as_json: bool) -> None:
             )
             for row in rows[: SHOWN + 1]
         ],
-        f"each layer of {stage.name} alone in int8, on {n} training clips, the worst first",
+        f"each layer of {stage.name} alone in int8, on {counted(n, 'training clip')}, the worst first",
     )
     print(f"all {len(rows) - 1} layers: {run / SENSITIVITY}")
 

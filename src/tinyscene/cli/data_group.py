@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from ..errors import command
 from . import download_verbs, explore_verbs
+from .words import counted
 
 data = typer.Typer(help="Fetch, check, explore and prepare data sets.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -48,18 +50,20 @@ def cache(
     if skip_bad:
         prepared, record, bad = without_undecodable(prepared, record)
         if bad:
-            n = "one clip" if len(bad) == 1 else f"{len(bad):,} clips"
-            typer.echo(f"note: {n} left out, which cannot be decoded; first: {bad[0][1]}", err=True)
+            typer.echo(
+                f"note: {counted(len(bad), 'clip')} left out, which cannot be decoded; first: {bad[0][1]}", err=True
+            )
     for note in prepared.dataset.notes:
         typer.echo(f"note: {note}", err=True)
     for line in fill_caches(prepared, amount, dry_run):
         typer.echo(line, err=True)
     if not dry_run:
         given = (("--fold", fold), ("--test-share", test_share), ("--seed", None if seed == 1 else seed))
-        words = [f" {name} {value}" for name, value in given if value is not None]
-        words += [f" {name} {text}" for name, own in (("--column", column), ("--set", settings)) for text in own or ()]
-        words += [" --skip-bad"] if skip_bad else []
-        typer.echo(f"next: tinyscene train {system} --data {folder} --out runs/mine{''.join(words)}", err=True)
+        words = [word for name, value in given if value is not None for word in (name, value)]
+        several = (("--column", column), ("--set", settings))
+        words += [word for name, texts in several for text in texts or () for word in (name, text)]
+        words += ["--skip-bad"] if skip_bad else []
+        typer.echo(f"next: {command('train', system, '--data', folder, '--out', 'runs/mine', *words)}", err=True)
 
 
 for _verb in (*download_verbs.VERBS, *explore_verbs.VERBS):

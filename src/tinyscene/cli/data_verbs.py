@@ -8,9 +8,12 @@ import json
 import os
 import shutil
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
+
+from ..errors import command
 
 
 def demo(
@@ -48,7 +51,7 @@ def demo(
     }
     with contextlib.redirect_stdout(io.StringIO()):  # the verbs' hints at what comes next: here it comes by itself
         typer.echo("\n1/5 train", err=True)
-        train("dsmn-1", data, run, settings=[f"{key}={value}" for key, value in settings.items()])
+        train(data, run, "dsmn-1", settings=[f"{key}={value}" for key, value in settings.items()])
         typer.echo("\n2/5 compress to int8", err=True)
         compress(run)
         typer.echo("\n3/5 export", err=True)
@@ -59,7 +62,9 @@ def demo(
     clip = data / next(iter((data / "evaluation_setup" / "fold1_test.csv").read_text().split()[1:]))
     model = run / "dsmn-1-int8-waveform.onnx"
     typer.echo("\n5/5 classify a clip", err=True)
-    classify(model, [clip], top_k=3)
+    classify([model, clip], top_k=3)
+    typer.echo("the same clip, for the model that comes with tinyscene and knows ten real sounds, none of them this:")
+    classify([clip], top_k=3)
     _closing_words(out, run, model, clip, result)
 
 
@@ -77,11 +82,11 @@ def _closing_words(out: Path, run: Path, model: Path, clip: Path, result: dict) 
         f"""
 All of this was synthetic: it shows that everything works, not how well scenes are told apart.
 look:   {run / "report" / "index.html"}
-next:   tinyscene info {model}
-        tinyscene complexity {model}
-        tinyscene classify {model} {clip.parent}/*.wav --csv
-        tinyscene show dsmn-1
-        tinyscene train dsmn-1 --data YOUR_DATA --out runs/mine"""
+next:   {command("info", model)}
+        {command("complexity", model)}
+        {command("classify", model)} {quote(str(clip.parent))}/*.wav --csv
+        tinyscene show tiny-vgg
+        tinyscene train tiny-vgg --data YOUR_DATA --out runs/mine"""
     )
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import command
+
 if TYPE_CHECKING:
     from ..data.check import SetReport
 
@@ -53,7 +55,7 @@ def get(
             lambda line: typer.echo(line, err=True),
         )
     print(folder)
-    typer.echo(f"next: tinyscene data check {to}", err=True)
+    typer.echo(f"next: {command('data', 'check', to)}", err=True)
 
 
 def check(
@@ -69,7 +71,7 @@ def check(
         _print_report(one)
     lacking = [one for one in reports if not one.whole]
     for one in lacking:
-        fetched = f"tinyscene data get {one.known.name} --to {_base(one)}"
+        fetched = command("data", "get", one.known.name, "--to", _base(one))
         typer.echo(f"next: {fetched if one.known.can_be_fetched else one.known.note}", err=True)
     if lacking:
         raise typer.Exit(1)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import SettingError
+from ..errors import SettingError, command
 
 MAX_COLUMNS = 16  # cities or devices that a table is as wide as
 SHOWN = 5  # findings of a kind; --json has more
@@ -79,7 +79,7 @@ def simulate_devices(
     print(to)
     folds = sorted(int(path.stem[4:-6]) for path in to.glob("evaluation_setup/fold*_train.csv"))
     other = f"\n      other folds: --fold {folds[1]} to {folds[-1]}" if len(folds) > 1 else ""
-    typer.echo(f"next: tinyscene train SYSTEM --data {to} --out runs/mine{other}", err=True)
+    typer.echo(f"next: {command('train', 'SYSTEM', '--data', to, '--out', 'runs/mine')}{other}", err=True)
 
 
 def _print(found: Mapping[str, Any]) -> None:

@@ -13,6 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from ..runtime.shipped import SHIPPED
+from .options import Hop, OneModel
+from .words import counted
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -31,12 +35,12 @@ class _Sound(NamedTuple):
 
 
 def listen(
-    model: Annotated[Path, typer.Argument(help="A tinyscene model file (.onnx).", show_default=False)],
+    model: OneModel = SHIPPED,
     wav: Annotated[Path | None, typer.Option(help="Listen to this audio file, not to a microphone.")] = None,
     device: Annotated[
         str | None, typer.Option(help="Microphone: a number or a part of its name (default: the system's).")
     ] = None,
-    hop: Annotated[float | None, typer.Option(help="Seconds between decisions (default: the window's length).")] = None,
+    hop: Hop = None,
     smooth: Annotated[int, typer.Option(min=1, help="Decisions whose mean is told.")] = 1,
     unknown_below: Annotated[
         float | None,
@@ -84,7 +88,8 @@ def listen(
     counts = ", ".join(f"{label} {n}" for label, n in heard.most_common())
     window_s = card.window_samples / card.sample_rate_hz
     typer.echo(
-        f"{heard.total()} decisions: {counts}" if heard else f"no decision: a window lasts {window_s:g} s", err=True
+        f"{counted(heard.total(), 'decision')}: {counts}" if heard else f"no decision: a window lasts {window_s:g} s",
+        err=True,
     )
 
 

@@ -10,14 +10,24 @@ from typing import Annotated
 
 import typer
 
+from ..errors import command
+from ..runtime.shipped import SHIPPED
+from .options import Hop, OneModel
+
 FEW = 8  # files; more of them are worth the import of the faster FFT
 
 
 def classify(
-    model: Annotated[Path, typer.Argument(help="A tinyscene model file (.onnx).", show_default=False)],
-    files: Annotated[list[Path], typer.Argument(help="Audio files.", show_default=False)],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="[MODEL] FILE...",
+            help="A model file (.onnx; without: the ten sounds of ESC-10), then audio files.",
+            show_default=False,
+        ),
+    ],
     top_k: Annotated[int, typer.Option("--top-k", min=1, help="How many labels to list for each file.")] = 1,
-    hop: Annotated[float | None, typer.Option(help="Seconds between windows (default: the window's length).")] = None,
+    hop: Hop = None,
     windows: Annotated[bool, typer.Option("--windows", help="One decision for each window, not one a file.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header line.")] = False,
@@ -25,9 +35,14 @@ def classify(
     """Say what scene each audio file is: the mean over its windows."""
     from ..errors import AudioError, SettingError
     from ..runtime import Classifier
+    from ..runtime.decision import UNKNOWN
+    from ..runtime.shipped import model_and_files
 
     if as_json and as_csv:
         raise SettingError("--json and --csv exclude each other; give one.")
+    model, files = model_and_files(paths)
+    if not files:
+        raise SettingError(f"{model} is asked about no audio file; name one behind it.")
     classifier = Classifier(model, quick_start=len(files) < FEW)
     decisions, refused = [], []
     with warnings.catch_warnings(record=True) as told:
@@ -46,6 +61,8 @@ def classify(
     else:
         for decision in decisions:
             ranked = "  ".join(f"{entry['label']} {entry['score']:.3f}" for entry in decision.top)
+            if decision.label == UNKNOWN:
+                ranked = f"{UNKNOWN}  {ranked}"
             where = f"{decision.file}  {decision.start_s:.2f}-{decision.end_s:.2f} s" if windows else decision.file
             print(f"{where}  {ranked}")
     if refused:
@@ -66,7 +83,7 @@ def _print_csv(decisions: list) -> None:
 
 
 def info(
-    model: Annotated[Path, typer.Argument(help="A tinyscene model file (.onnx).", show_default=False)],
+    model: OneModel = SHIPPED,
     as_json: Annotated[bool, typer.Option("--json", help="Print the model's card as JSON.")] = False,
 ) -> None:
     """Tell what a model file is: labels, rate, window, size, what was measured of it."""
@@ -97,7 +114,7 @@ def info(
     rows["checksum"] = "fits"
     for key, value in rows.items():
         print(f"{key:9} {value}")
-    print(f"\nnext: tinyscene classify {model} FILE...")
+    print(f"\nnext: {command('classify', model, 'FILE...')}")
 
 
 VERBS = (classify, info)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import ModelError, TinysceneError
+from ..errors import ModelError, TinysceneError, command, install
+from .words import counted
 
 if TYPE_CHECKING:
     from ..pipeline.parity import Clip, Compared, Road
@@ -36,7 +37,7 @@ def parity(
     eager, missing = _torch_roads(run, only)
     shape = next(((c.sample_rate_hz, c.window_samples, c.hop_samples or None) for c in files.values()), None)
     if shape is None:
-        raise ModelError(f"{model} has no model file to compare; write one with: tinyscene export {model}")
+        raise ModelError(f"{model} has no model file to compare; write one with: {command('export', model)}")
     roads = list(eager)
     for path, card in files.items():
         try:
@@ -97,7 +98,7 @@ def _torch_roads(run: Path | None, only: str | None) -> tuple[list[Road], list[s
         ]
         roads = [road for stage in stages for road in torch_roads(prepared, run, stage)]
     except ModuleNotFoundError as error:
-        return [], [f"torch: not installed (no module named {error.name}): pip install 'tinyscene[train]'"]
+        return [], [f"torch: not installed (no module named {error.name}): {install('train')}"]
     except TinysceneError as error:
         return [], [f"torch: {error}"]
     return roads, [] if roads else [f"torch: {run} has no finished stage of {only or 'its recipe'}"]
@@ -111,13 +112,9 @@ def _read(audio: list[Path], channels: str) -> list[Clip]:
 
 def _heard(audio: list[Path] | None, heard: int, n: int) -> str:
     """What the roads were compared on, in words."""
-    clips = _counted(len(audio), "audio file") if audio else "synthetic sounds: test signals and scenes"
-    silent = f", {_counted(n - heard, 'silent window')} left out" if heard < n else ""
-    return f"{_counted(heard, 'window')} of {clips}{silent}"
-
-
-def _counted(n: int, what: str) -> str:
-    return f"{n} {what}{'' if n == 1 else 's'}"
+    clips = counted(len(audio), "audio file") if audio else "synthetic sounds: test signals and scenes"
+    silent = f", {counted(n - heard, 'silent window')} left out" if heard < n else ""
+    return f"{counted(heard, 'window')} of {clips}{silent}"
 
 
 def _show(rows: list[Compared], heard: str, missing: list[str]) -> None:
@@ -137,7 +134,9 @@ def _show(rows: list[Compared], heard: str, missing: list[str]) -> None:
     columns = ("road", "largest difference", "allowed", "same class", "ms a window", "bytes")
     print_table(columns, table, f"{heard}; one thread, median")
     for row in rows:
-        if not row.reference and row.spread < LITTLE:
+        if not row.reference and row.n == 1:
+            print(f"note: {row.network} heard one window: little is shown. Give more audio, or none.")
+        elif not row.reference and row.spread < LITTLE:
             print(f"note: {row.network} says nearly the same of all windows ({row.spread:.2g} apart): little is shown.")
     for line in missing:
         print(f"not there: {line}")

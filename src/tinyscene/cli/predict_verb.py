@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from .options import Hop
+from .words import counted
+
 
 def predict(
     model: Annotated[Path, typer.Argument(help="A tinyscene model file (.onnx).", show_default=False)],
@@ -14,7 +17,7 @@ def predict(
         Path, typer.Option(help="Folder or CSV of the data set; labels are not needed.", show_default=False)
     ],
     out: Annotated[Path, typer.Option(help="CSV to write: a row a clip, a column a class.", show_default=False)],
-    hop: Annotated[float | None, typer.Option(help="Seconds between windows (default: the window's length).")] = None,
+    hop: Hop = None,
     column: Annotated[
         list[str] | None,
         typer.Option("--column", help="Which header of a CSV is what: label=species. May be repeated."),
@@ -33,12 +36,13 @@ def predict(
     with progress_bar(f"predict {dataset.name}") as report:
         left_out = predict_dataset(model, dataset, out, hop, skip_bad, report)
     if left_out:
-        n = "1 clip" if len(left_out) == 1 else f"{len(left_out):,} clips"
-        typer.echo(f"note: {n} left out, which cannot be decoded; first: {left_out[0]}", err=True)
+        typer.echo(
+            f"note: {counted(len(left_out), 'clip')} left out, which cannot be decoded; first: {left_out[0]}", err=True
+        )
     print(out)
     labelled = bool((dataset.target >= 0).all())
     follow = "" if labelled else " next: tinyscene submit make --help"
-    typer.echo(f"{len(dataset) - len(left_out):,} clips.{follow}", err=True)
+    typer.echo(f"{counted(len(dataset) - len(left_out), 'clip')}.{follow}", err=True)
 
 
 VERBS = (predict,)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import unknown
+from ..errors import command, unknown
 
 
 def reproduce(
@@ -80,8 +80,8 @@ def reproduce(
         write_whole(out / f"tables.{suffix}", written(filled))
     print(as_text(filled))
     typer.echo(f"tables: {out / 'tables.md'}, .csv, .html", err=True)
-    runs = " ".join(str(reproducing.folder(own, chosen[0])) for own in results)
-    compare = f"tinyscene compare {runs}    or    " if len(results) > 1 else ""
+    runs = [reproducing.folder(own, chosen[0]) for own in results]
+    compare = f"{command('compare', *runs)}    or    " if len(results) > 1 else ""
     typer.echo(f"next: {compare}open {out / 'tables.html'}", err=True)
 
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import SettingError
+from ..errors import SettingError, command
+from .options import Hop
+from .words import counted
 
 if TYPE_CHECKING:
     from ..pipeline import Prepared, RunRecord
@@ -26,9 +28,9 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on with a run that wa
 
 
 def train(
-    system: Annotated[str, typer.Argument(help="A system's name or file: dsmn-1, ./mine.py.", show_default=False)],
     data: Annotated[Path, typer.Option(help="Folder or CSV of the data set.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Folder of the run.", show_default=False)],
+    system: Annotated[str, typer.Argument(help="A system's name or file: dsmn-1, ./mine.py.")] = "tiny-vgg",
     fold: Annotated[str | None, typer.Option(help="Test on this fold, train on the others (default: 1).")] = None,
     test_share: Annotated[
         float | None, typer.Option("--test-share", help="Without folds: test on this share of the recordings.")
@@ -115,14 +117,15 @@ def train(
         typer.echo(f"note: {note}", err=True)
     typer.echo(
         f"{chosen.name} on {prepared.dataset.name}: {len(prepared.split.train)} training and "
-        f"{len(prepared.split.test)} test clips, {len(prepared.dataset.classes)} classes, {prepared.split.how}",
+        f"{counted(len(prepared.split.test), 'test clip')}, {len(prepared.dataset.classes)} classes, "
+        f"{prepared.split.how}",
         err=True,
     )
     if teacher is not None and not (out / TEACHER).is_file():
         ask(teacher, prepared, out, leak)
     with measured_energy(out, "training", energy):
         run_stages(prepared, out, False, resume, machine, tensorboard)
-    print(f"trained: {out}\nnext: tinyscene evaluate {out}    or    tinyscene compress {out}")
+    print(f"trained: {out}\nnext: {command('evaluate', out)}    or    {command('compress', out)}")
 
 
 def ask(teacher: Path, student: Prepared, out: Path, leak: bool) -> None:
@@ -146,15 +149,14 @@ def _without_undecodable(prepared: Prepared, record: RunRecord) -> tuple[Prepare
         bad = undecodable(prepared.dataset, prepared.system.task.channels, report)
     if not bad:
         return prepared, record
-    n = "1 clip" if len(bad) == 1 else f"{len(bad):,} clips"
-    typer.echo(f"note: {n} left out, which cannot be decoded; first: {bad[0][1]}", err=True)
+    typer.echo(f"note: {counted(len(bad), 'clip')} left out, which cannot be decoded; first: {bad[0][1]}", err=True)
     record = replace(record, left_out=tuple(file for file, _ in bad))
     return prepare(prepared.system, record, progress_bar), record
 
 
 def evaluate(
     run: Run,
-    hop: Annotated[float | None, typer.Option(help="Seconds between windows (default: the window's length).")] = None,
+    hop: Hop = None,
     as_json: AsJson = False,
     energy: Energy = False,
 ) -> None:
@@ -172,30 +174,34 @@ def evaluate(
     from .show import figures_table
 
     figures_table(result)
+    if len(result["stages"]) > 1:
+        print(f"{result['stage']} is the newest stage: export, compare and submit take it unless told another.")
     print(f"report: {run / 'report' / 'index.html'}")
     if result["exported"]:
-        follow = f"classify {run / list(result['exported'])[-1]} FILE..."
+        follow = command("classify", run / list(result["exported"])[-1], "FILE...")
+    elif len(result["stages"]) > 1:
+        follow = command("export", run, "--form", "waveform")
     else:
-        follow = f"export {run} --form waveform" if len(result["stages"]) > 1 else f"compress {run}"
-    print(f"next: tinyscene {follow}")
+        follow = command("compress", run)
+    print(f"next: {follow}")
 
 
 def export(
     run: Run,
     form: Annotated[str, typer.Option(help="features: the device makes them; waveform: the file does.")] = "features",
-    stage: Annotated[str | None, typer.Option(help="Which stage (default: the last).")] = None,
+    stage: Annotated[str | None, typer.Option(help="Which stage (default: the newest).")] = None,
     file_format: Annotated[
         str, typer.Option("--format", help="onnx, tflite (LiteRT: boards, phones) or pte (ExecuTorch).")
     ] = "onnx",
 ) -> None:
-    """Write a run's last stage as one model file, proven equal to the network before it is written."""
+    """Write a run's newest stage as one model file, proven equal to the network before it is written."""
     from ..pipeline import export_run
 
     prepared, _ = opened(run)
     path = export_run(prepared, run, form, stage, file_format)
     print(path)
-    follow = f"classify {path} FILE..." if file_format == "onnx" else f"parity {run}"
-    typer.echo(f"{path.stat().st_size:,} bytes. next: tinyscene {follow}", err=True)
+    follow = command("classify", path, "FILE...") if file_format == "onnx" else command("parity", run)
+    typer.echo(f"{path.stat().st_size:,} bytes. next: {follow}", err=True)
 
 
 def opened(run: Path) -> tuple[Prepared, RunRecord]:

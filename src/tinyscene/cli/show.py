@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from .words import counted
+
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
@@ -72,7 +74,7 @@ def figures_table(result: Mapping[str, Any]) -> None:
             )
         )
     n, split = result["data"]["n_test"], result["data"]["split"]
-    title = f"{result['system']} on {result['data']['name']}, {n} test clips, {split}"
+    title = f"{result['system']} on {result['data']['name']}, {counted(n, 'test clip')}, {split}"
     if result["data"]["synthetic"]:
         title += " (SYNTHETIC data)"
     print_table(("stage", "accuracy", "95 %", "macro", "log loss", "bytes", "MACs/s"), rows, title)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import MISSING, fields
 from typing import Any
 
+from ..errors import command
 from ..spec import Spec
 from ..system import System
 
@@ -18,8 +19,8 @@ def system_source(system: System, origin: str) -> str:
     lines = [f"from {module} import {', '.join(sorted(names))}" for module, names in sorted(imports.items())]
     return (
         f'"""{system.name}: made from {origin} by `tinyscene new`. Change what you like; unknown names are refused.\n\n'
-        f"Train it with: tinyscene train ./{system.name}.py --data DIR --out RUN\n"
-        f'`tinyscene show {origin}` says where each number is from.\n"""\n\n'
+        f"Train it with: {command('train', f'./{system.name}.py', '--data', 'DIR', '--out', 'RUN')}\n"
+        f'`{command("show", origin)}` says where each number is from.\n"""\n\n'
         + "\n".join(lines)
         + f"\n\nSYSTEM = {body}\n"
     )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import DataError, ModelError, SettingError, unknown
+from ..errors import DataError, ModelError, SettingError, command, unknown
+from .words import counted
 
 if TYPE_CHECKING:
     from ..pipeline import RunRecord
@@ -37,7 +38,7 @@ def make(
     authors: Annotated[list[Path], typer.Option(help="YAML: authors, names, links.", show_default=False)],
     label: Annotated[list[str], typer.Option(help="Label such as Smith_TAU_task1_1.", show_default=False)],
     out: Annotated[Path, typer.Option(help="The zip to write.", show_default=False)],
-    stage: Annotated[str | None, typer.Option(help="Which stage of the run (default: the last).")] = None,
+    stage: Annotated[str | None, typer.Option(help="Which stage (default: the newest of the evaluation).")] = None,
     half: Annotated[
         bool, typer.Option("--half", help="Store the weights in 16 bits; the figures stay those of 32.")
     ] = False,
@@ -69,7 +70,9 @@ def make(
     if any(unmeasured(entry.meta, edition) for entry in entries):
         typer.echo(f"note: {NOT_MEASURED}", err=True)
     print(out)
-    typer.echo(f"{len(names)} files. next: tinyscene submit check {out} --year {edition.year}", err=True)
+    typer.echo(
+        f"{counted(len(names), 'file')}. next: {command('submit', 'check', out, '--year', edition.year)}", err=True
+    )
 
 
 @submit.command()
@@ -170,7 +173,7 @@ def _check_run(edition: Edition, split: str, folder: Path, record: RunRecord) ->
         trained = f"--test-share {record.test_share:g}"
     raise SettingError(
         f"--run {split}={folder}: a run with --fold {wanted} is needed, this one was trained with {trained}. Train "
-        f"one: tinyscene train {record.system} --data {record.data} --fold {wanted} --out NEW"
+        f"one: {command('train', record.system, '--data', record.data, '--fold', wanted, '--out', 'NEW')}"
     )
 
 
@@ -187,7 +190,8 @@ def _check_number_type(
         kinds = ", ".join(f"{size:,} bytes as {kind}" for kind, size in others.items())
         return [f"the stage {stage} keeps {kinds}; {edition.year} takes int8 networks only"]
     good = [name for name, own in stages.items() if is_taken(own, edition)]
-    advice = f"Take --stage {good[-1]}." if good else f"tinyscene compress {folder}, then tinyscene evaluate {folder}."
+    small = f"{command('compress', folder)}, then {command('evaluate', folder)}."
+    advice = f"Take --stage {good[-1]}." if good else small
     raise SettingError(
         f"{folder}: the stage {stage} is stored as {', '.join(sorted(others))}, and {edition.year} takes int8 networks "
         f"only. {advice}"
@@ -277,6 +281,6 @@ def _evaluation(run: Path) -> dict[str, Any]:
             raise ValueError(f"{', '.join(missing) or content['stage']} missing")
         return content
     except OSError:
-        raise ModelError(f"{run} has no evaluation.json; measure it first: tinyscene evaluate {run}") from None
+        raise ModelError(f"{run} has no evaluation.json; measure it first: {command('evaluate', run)}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ModelError(f"{path} cannot be read ({error}); write it anew: tinyscene evaluate {run}") from None
+        raise ModelError(f"{path} cannot be read ({error}); write it anew: {command('evaluate', run)}") from None

@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
-from ..errors import OutputError, SettingError
+from ..errors import OutputError, SettingError, command
 from ..files import write_whole
+
+TRAIN = ("--data", "DIR", "--out", "RUN")  # what a person fills in
 
 
 def systems() -> None:
@@ -54,12 +56,12 @@ def show(
                 print(f"  {figure}: {claim.why}")
     for note in chosen.notes:
         print(f"* {note}")
-    print(f"\nnext: tinyscene train {system} --data DIR --out RUN    or    tinyscene new mine --from {system}")
+    print(f"\nnext: {command('train', system, *TRAIN)}    or    {command('new', 'mine', '--from', system)}")
 
 
 def new(
     name: Annotated[str, typer.Argument(help="Name of your system; writes NAME.py here.", show_default=False)],
-    source: Annotated[str, typer.Option("--from", help="The system to start from.")] = "dsmn-1",
+    source: Annotated[str, typer.Option("--from", help="The system to start from.")] = "tiny-vgg",
 ) -> None:
     """Write a system file of your own, with one system in it, to change and train."""
     from ..systems import load_system
@@ -73,7 +75,7 @@ def new(
         raise OutputError(f"{path} exists already; choose another name or delete it.")
     text = system_source(load_system(source).but(name=stem), source)
     write_whole(path, text)
-    print(f"wrote {path}\nnext: edit it, then tinyscene train ./{path} --data DIR --out RUN")
+    print(f"wrote {path}\nnext: edit it, then {command('train', f'./{path}', *TRAIN)}")
 
 
 VERBS = (systems, show, new)

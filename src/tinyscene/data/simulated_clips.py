@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import DataError, OutputError
+from ..errors import DataError, OutputError, command
 from ..files import make_folder, write_whole
 from .bad_rows import SHOWN
 from .dataset import Dataset
@@ -245,7 +245,9 @@ def unfinished(folder: Path) -> str:
     if not (folder / MARKER).is_file() or (folder / LAST).is_file():
         return ""
     try:
-        command = (folder / CONTINUE).read_text(encoding="utf-8", errors="surrogateescape").strip()
+        again = (folder / CONTINUE).read_text(encoding="utf-8", errors="surrogateescape").strip()
     except OSError:
-        command = f"tinyscene data simulate-devices SRC --devices SPEC.json --to {folder}, as it was begun"
-    return f"{folder} is a simulated set that is not finished; go on with: {command}"
+        again = (
+            command("data", "simulate-devices", "SRC", "--devices", "SPEC.json", "--to", folder) + ", as it was begun"
+        )
+    return f"{folder} is a simulated set that is not finished; go on with: {again}"

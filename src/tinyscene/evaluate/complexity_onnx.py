@@ -52,9 +52,11 @@ def count_onnx(data: bytes, window_s: float) -> dict[str, Any]:
         return _count(Network(_read(data)), window_s)
     except ModelError:
         raise
-    except Exception as error:  # of libraries, at files that were made or damaged to break them
-        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise ModelError(f"this is no ONNX file that can be counted: {told(reason, 160)}.") from None
+    except Exception as error:  # of libraries, at files that were made or damaged to break them: in their own words
+        raise ModelError(
+            "this is no ONNX file that can be counted: it breaks ONNX's rules. Copy or download it again; if "
+            "onnx.checker takes it, please report it."
+        ) from error
 
 
 def _count(network: Network, window_s: float) -> dict[str, Any]:
@@ -87,8 +89,8 @@ def _count(network: Network, window_s: float) -> dict[str, Any]:
 def _read(data: bytes) -> onnx.ModelProto:
     try:
         model = onnx.load_from_string(data)
-    except DecodeError as error:
-        raise ModelError(f"this is no ONNX file that can be counted: {str(error).splitlines()[0]}.") from None
+    except DecodeError:
+        raise ModelError("this is no ONNX file, or its bytes are damaged. Copy or download it again.") from None
     if not model.graph.node and not model.graph.input:
         raise ModelError("this is no ONNX file that can be counted: there is no graph in it.")
     if model.functions:

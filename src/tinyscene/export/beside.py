@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ from torch import Tensor
 
 from ..errors import ModelError
 from ..files import write_whole
+from ..runtime.card_file import card_path, card_text
 from ..runtime.decision import Fusion
+from ..runtime.feature_model import FeatureModel
+from ..runtime.model_file import ModelCard
 from ..train import Decision
-from .model_file import TOLERANCE, Export
+from .model_file import TOLERANCE, Export, card_of
 
 # An int8 runtime may round a value that lies half way between two steps the other way, and each such step travels on
 # through the layers. Untrained networks tell all classes alike, so probabilities alone would prove little.
@@ -54,12 +58,42 @@ def described(fusion: Fusion, takes: Mapping[str, Any], gives: Mapping[str, Any]
     }
 
 
-def proof(export: Export, waveforms: Tensor) -> tuple[Tensor, np.ndarray, np.ndarray]:
-    """(features, logits, probabilities) of the network itself on `waveforms` (window, window_samples)."""
+@dataclass(frozen=True)
+class Opened:
+    """A file's network at work; `takes` and `gives` are its tensors as the card tells them, `step` as in `prove`."""
+
+    model: FeatureModel
+    takes: Mapping[str, Any]
+    gives: Mapping[str, Any]
+    step: float | None
+
+
+def write_proven(
+    export: Export,
+    path: Path,
+    waveforms: Tensor,
+    compiled: Callable[[Export, Tensor], bytes],
+    opened: Callable[[bytes, ModelCard, Fusion, Tensor, Tensor], Opened],
+    more: Mapping[Path, str] | None = None,
+) -> Path:
+    """Compile a network, hold what the file says of `waveforms` to the network, and write it, its card and `more`.
+
+    `compiled` is given a window's features; `opened` the bytes, their card and decision, all features and logits.
+    Raises what they raise, ModelError where the file's answers differ, OutputError where the folder cannot be written;
+    nothing is left behind.
+    """
+    fusion = fusion_of(export)
     with torch.no_grad():
         features = export.system.frontend.build().eval()(waveforms)
         logits = export.network(features)
-        return features, logits.numpy(), export.decide(logits).numpy()
+        probabilities = export.decide(logits).numpy()
+    data, card = compiled(export, features[:1]), card_of(export, "features")
+    own = opened(data, card, fusion, features, logits)
+    given = own.model.logits(features.numpy())
+    prove(export, path.suffix, given, fusion(given), (logits.numpy(), probabilities), own.step)
+    told = card_text(card, data, described(fusion, own.takes, own.gives))
+    write_together({path: data, Path(card_path(path)): told, **(more or {})})
+    return path
 
 
 def prove(

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from ..errors import ModelError, missing_extra
-from ..runtime.card_file import card_path, card_text, part, read_with_card
+from ..runtime.card_file import card_path, part, read_with_card
 from ..runtime.decision import Fusion
 from ..runtime.feature_model import FeatureModel
 from ..runtime.model_file import ModelCard
 from ..runtime.quiet import quiet
-from .beside import described, failed, fusion_of, proof, prove, write_together
-from .model_file import Export, card_of
+from .beside import Opened, failed, write_proven
+from .model_file import Export
 
 
 class ExecutorchModel(FeatureModel):
@@ -72,19 +72,15 @@ def write_executorch(export: Export, path: Path, waveforms: Tensor) -> Path:
             written.
         OutputError: the folder cannot be written; nothing is left behind.
     """
-    fusion = fusion_of(export)
-    features, logits, probabilities = proof(export, waveforms)
-    data = _lowered(export, features[:1])
-    card = card_of(export, "features")
-    takes = (1, *features.shape[1:])
-    model = ExecutorchModel(path.name, data, card, fusion, takes)
-    given = model.logits(features.numpy())
     step = _last_step(export.network) if export.precision == "int8" else None
-    prove(export, ".pte", given, fusion(given), (logits, probabilities), step)
-    floats = {"type": "float32", "scale": None, "zero_point": None}
-    more = described(fusion, {"shape": takes, **floats}, {"shape": (1, logits.shape[1]), **floats})
-    write_together({path: data, Path(card_path(path)): card_text(card, data, more)})
-    return path
+
+    def opened(data: bytes, card: ModelCard, fusion: Fusion, features: Tensor, logits: Tensor) -> Opened:
+        floats = {"type": "float32", "scale": None, "zero_point": None}
+        model = ExecutorchModel(path.name, data, card, fusion, (1, *features.shape[1:]))
+        gives = {"shape": (1, logits.shape[1]), **floats}
+        return Opened(model, {"shape": model.takes, **floats}, gives, step)
+
+    return write_proven(export, path, waveforms, _lowered, opened)
 
 
 def _lowered(export: Export, example: Tensor) -> bytes:

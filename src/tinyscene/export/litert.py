@@ -17,12 +17,13 @@ from torch import Tensor, nn
 from torch.fx import GraphModule, Node
 
 from ..errors import missing_extra
-from ..runtime.card_file import card_path, card_text
+from ..runtime.decision import Fusion
 from ..runtime.litert_graph import LitertTensor
 from ..runtime.litert_model import LitertModel
+from ..runtime.model_file import ModelCard
 from ..runtime.quiet import quiet
-from .beside import described, failed, fusion_of, proof, prove, write_together
-from .model_file import Export, card_of
+from .beside import Opened, failed, write_proven
+from .model_file import Export
 
 
 def write_litert(export: Export, path: Path, waveforms: Tensor) -> Path:
@@ -37,22 +38,13 @@ def write_litert(export: Export, path: Path, waveforms: Tensor) -> Path:
             written.
         OutputError: the folder cannot be written; nothing is left behind.
     """
-    fusion = fusion_of(export)
-    features, logits, probabilities = proof(export, waveforms)
-    data = _converted(export, features[:1])
-    card = card_of(export, "features")
-    model = LitertModel(path.name, data, card, fusion)
-    given = model.logits(features.numpy())
-    prove(export, ".tflite", given, fusion(given), (logits, probabilities), model.output.scale)
-    more = described(fusion, _told(model.input), _told(model.output))
-    write_together(
-        {
-            path: data,
-            Path(card_path(path)): card_text(card, data, more),
-            path.with_suffix(".labels.txt"): "".join(f"{label}\n" for label in export.labels),
-        }
-    )
-    return path
+
+    def opened(data: bytes, card: ModelCard, fusion: Fusion, features: Tensor, logits: Tensor) -> Opened:
+        model = LitertModel(path.name, data, card, fusion)
+        return Opened(model, _told(model.input), _told(model.output), model.output.scale)
+
+    labels = {path.with_suffix(".labels.txt"): "".join(f"{label}\n" for label in export.labels)}
+    return write_proven(export, path, waveforms, _converted, opened, labels)
 
 
 def _told(tensor: LitertTensor) -> dict[str, Any]:

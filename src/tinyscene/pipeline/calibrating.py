@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError
+from ..errors import ModelError, command
 from ..evaluate import Predictions
 from ..evaluate.temperature import at_temperature, fit_temperature
 from ..train import Stage
@@ -38,7 +38,7 @@ def calibrate(prepared: Prepared, folder: Path, stage: Stage, unknown_below: flo
     """
     own = folder / stage.name
     if not (own / "predictions.csv").is_file():
-        raise ModelError(f"{own} has no predictions yet; measure them first: tinyscene evaluate {folder}")
+        raise ModelError(f"{own} has no predictions yet; measure them first: {command('evaluate', folder)}")
     held_out = held_out_predictions(prepared, folder, stage)
     t = fit_temperature(held_out.probabilities, held_out.target)
     before = Predictions.read_csv(own / "predictions.csv")

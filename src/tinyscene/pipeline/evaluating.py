@@ -28,7 +28,7 @@ from .teacher_file import leaked
 def evaluate_run(prepared: Prepared, record: RunRecord, folder: Path, hop_s: float | None = None) -> dict[str, Any]:
     """Write predictions, evaluation.json and report/ into the run; returns what evaluation.json holds.
 
-    The figures of the last stage stand at the top and again, as those of every stage, under "stages"; "exported"
+    The figures of the newest stage stand at the top and again, as those of every stage, under "stages"; "exported"
     holds those of the model files, classified by the runtime from the audio files.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A run's last stage as a model file."""
+"""A stage of a run as a model file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 from ..audio import read_audio, resample
 from ..compress import converted, fold
-from ..errors import ModelError, SettingError, unknown
+from ..errors import ModelError, SettingError, command, unknown
 from ..evaluate import count_complexity
 from ..export import Export, write_model
 from ..runtime import cut_windows
@@ -27,7 +27,7 @@ N_PROOF = 8  # windows on which the file is compared with the network before it 
 def export_run(
     prepared: Prepared, folder: Path, form: str, stage_name: str | None = None, format: str = FORMATS[0]
 ) -> Path:
-    """Write RUN/SYSTEM-STAGE-FORM.FORMAT and return its path; by default of the last stage that has ended.
+    """Write RUN/SYSTEM-STAGE-FORM.FORMAT and return its path; by default of the stage that ended last.
 
     .tflite and .pte files take features alone; their card lies beside them (`runtime.card_file`).
 
@@ -40,6 +40,26 @@ def export_run(
         raise unknown("tinyscene export", "format", format, FORMATS)
     if format != "onnx" and form != "features":
         raise SettingError(f"--format {format} takes --form features: the device makes them; '{form}' came.")
+    export = export_of(prepared, folder, stage_name)
+    name = export.name.removeprefix(f"{prepared.system.name}-")
+    path, windows = model_path(prepared, folder, name, form, format), proof_windows(prepared)
+    if format == "tflite":
+        from ..export.litert import write_litert
+
+        return write_litert(export, path, windows)
+    if format == "pte":
+        from ..export.executorch import write_executorch
+
+        return write_executorch(export, path, windows)
+    return write_model(export, form, path, windows)
+
+
+def export_of(prepared: Prepared, folder: Path, stage_name: str | None = None) -> Export:
+    """What is written of a stage, by default of the last that has ended: its network, made ready, and its card's facts.
+
+    Raises:
+        SettingError: no such stage. ModelError: nothing is trained yet.
+    """
     stages = {stage.name: stage for stage in finished_stages(prepared, folder)}
     restore(prepared, folder)  # says so if nothing is trained
     name = stage_name or list(stages)[-1]
@@ -53,7 +73,7 @@ def export_run(
         network = fold(network)
     if stage.precision == "float16":
         network = network.half().float()  # folded weights are stored in 16 bits too: the file's answers are these
-    export = Export(
+    return Export(
         name=f"{prepared.system.name}-{name}",
         system=prepared.system,
         labels=prepared.dataset.classes,
@@ -64,16 +84,6 @@ def export_run(
         claims=_measured(folder, name, prepared),
         **calibration(folder, name),
     )
-    path, windows = model_path(prepared, folder, name, form, format), _proof(prepared)
-    if format == "tflite":
-        from ..export.litert import write_litert
-
-        return write_litert(export, path, windows)
-    if format == "pte":
-        from ..export.executorch import write_executorch
-
-        return write_executorch(export, path, windows)
-    return write_model(export, form, path, windows)
 
 
 def model_path(prepared: Prepared, folder: Path, stage: str, form: str, format: str = FORMATS[0]) -> Path:
@@ -104,10 +114,10 @@ def calibration(folder: Path, stage: str) -> dict[str, float]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ModelError(f"{path} cannot be read ({error}); run `tinyscene calibrate {folder}` again.") from None
+        raise ModelError(f"{path} cannot be read ({error}); run `{command('calibrate', folder)}` again.") from None
 
 
-def _proof(prepared: Prepared) -> torch.Tensor:
+def proof_windows(prepared: Prepared) -> torch.Tensor:
     """Real windows, (N_PROOF, window_samples): the first of as many test clips, or of one clip again and again."""
     system, windows = prepared.system, []
     rows = prepared.split.test

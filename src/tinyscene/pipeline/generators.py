@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ..augment import Pix2pix
 from ..spec import Spec
 from ..system import System
+from ..train.pix2pix_fit import Pix2PixSettings
 
 GENERATOR = "pix2pix.pt"
 
@@ -32,6 +34,18 @@ def untrained(system: System) -> list[tuple[str, int, Spec]]:
 
 def with_weights(system: System, place: str, i: int, path: Path) -> System:
     """The system with the generator of `path` in the Pix2pix at that place."""
+    return _changed(system, place, i, weights=str(path))
+
+
+def with_trainings(system: System) -> System:
+    """The system with the settings written down by which each such Pix2pix trains its own, where it has None."""
+    for place, i, spec in untrained(system):
+        if spec.fields["training"] is None:
+            system = _changed(system, place, i, training=Spec(Pix2PixSettings))
+    return system
+
+
+def _changed(system: System, place: str, i: int, **numbers: Any) -> System:
     specs = list(getattr(system.augment, place))
-    specs[i] = specs[i].but(weights=str(path))
+    specs[i] = specs[i].but(**numbers)
     return system.but(augment=replace(system.augment, **{place: tuple(specs)}))

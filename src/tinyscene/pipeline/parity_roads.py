@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import ModelError
+from ..errors import ModelError, command, install
 from ..runtime.card_file import read_with_card
 from ..runtime.classifier import Classifier
 from ..runtime.decision import at_temperature
@@ -142,9 +142,9 @@ def missing_files(cards: dict[Path, ModelCard], networks: Iterable[str], run: st
     lines = []
     for kind, library, extra, *_ in OTHERS.values():
         if find_spec(library) is None:
-            lines.append(f"{kind}: not installed; pip install 'tinyscene[{extra}]'")
+            lines.append(f"{kind}: not installed; {install(extra)}")
     for name in networks:
-        export = f"tinyscene export {run} --stage {name.rpartition('-')[2]}"
+        export = command("export", run, "--stage", name.rpartition("-")[2])
         for form in FORMS:
             if (name, ".onnx", form) not in there:
                 lines.append(f"{name}, {form} in: no such model file; {export} --form {form}")

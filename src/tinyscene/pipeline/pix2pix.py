@@ -17,7 +17,7 @@ from ..files import make_folder, write_whole
 from ..frontends import FrontEnd
 from ..nn.device_translator import read_translator
 from ..train.pix2pix_fit import Pix2PixSettings, aligned_pairs, fit_pix2pix
-from .generators import GENERATOR, untrained, with_weights
+from .generators import GENERATOR, untrained, with_trainings, with_weights
 from .preparing import Prepared
 
 HELD_OUT = 0.1  # of the segments: they measure and are shown
@@ -89,10 +89,10 @@ def own_generators(prepared: Prepared, folder: Path) -> Prepared:
     Raises:
         DataError: the training clips have no such devices.
     """
-    for place, i, spec in untrained(prepared.system):
+    for place, i, spec in untrained(with_trainings(prepared.system)):
         out = folder / GENERATOR
         if not out.is_file():
-            settings = Pix2PixSettings() if (own := spec.fields["training"]) is None else own.build()
+            settings = spec.fields["training"].build()
             devices = spec.fields["main"], spec.fields["others"]
             with prepared.progress("train pix2pix") as report:
                 train_pix2pix(prepared, out, settings, *devices, resume=True, progress=report)

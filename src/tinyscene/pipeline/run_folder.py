@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError, OutputError, SettingError
+from ..errors import ModelError, OutputError, SettingError, command
 from ..files import write_whole
 
 RECORD = "run.json"
@@ -95,7 +95,8 @@ def open_run(folder: Path) -> RunRecord:
     path = folder / RECORD
     if not path.is_file():
         raise ModelError(
-            f"{folder} is no run folder (it has no {RECORD}); make one with: tinyscene train ... --out {folder}"
+            f"{folder} is no run folder (it has no {RECORD}); make one with: "
+            + command("train", "SYSTEM", "--data", "DIR", "--out", folder)
         )
     try:
         facts = json.loads(path.read_text())
@@ -131,7 +132,7 @@ def circumstances() -> dict[str, Any]:
             continue
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": " ".join(["tinyscene", *sys.argv[1:]]),
+        "command": command(*sys.argv[1:]),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPU cores",
         "versions": versions,
     }

@@ -8,13 +8,15 @@ from typing import Any
 from ..errors import SettingError
 from ..spec import Spec
 from ..system import System
+from .generators import with_trainings
 
 
 def scaled_epochs(system: System, scale: float) -> System:
     """The system with each number of epochs in its recipe and augmentations times `scale`, rounded, 1 at least.
 
     A number counts epochs where its field is `epochs` or ends in `_epochs`, at any depth, written or a default; 0 and
-    None stay. Since all shrink alike, what lay within a stage still does.
+    None stay. The training of a pix2pix generator counts too, written down or not. Since all shrink alike, what lay
+    within a stage still does.
 
     Args:
         scale: above 0, up to 1.
@@ -24,6 +26,7 @@ def scaled_epochs(system: System, scale: float) -> System:
     """
     if not 0 < scale <= 1:
         raise SettingError(f"the scale of epochs takes a number above 0, up to 1; {scale} came.")
+    system = with_trainings(system)
     augment = {place.name: _shortened(getattr(system.augment, place.name), scale) for place in fields(system.augment)}
     return system.but(recipe=_shortened(system.recipe, scale), augment=replace(system.augment, **augment))
 

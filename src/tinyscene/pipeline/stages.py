@@ -52,8 +52,17 @@ def run_stages(
 
 
 def finished_stages(prepared: Prepared, folder: Path) -> list[Stage]:
-    """The stages of the recipe that have their weights, in order."""
-    return [stage for stage in stages_of(prepared.system) if (folder / stage.name / WEIGHTS).is_file()]
+    """The stages of the recipe that have their weights, in the order in which they ended: the last is the newest.
+
+    A stage ended after the one whose weights it begins with, whatever a copied run's clock says.
+    """
+    stages = stages_of(prepared.system)
+    ended: dict[str, float] = {}
+    for stage in stages:  # a stage stands behind its base
+        weights, base = folder / stage.name / WEIGHTS, base_of(stages, stage)
+        if weights.is_file():
+            ended[stage.name] = max(weights.stat().st_mtime, 0.0 if base is None else ended.get(base.name, 0.0))
+    return sorted((stage for stage in stages if stage.name in ended), key=lambda stage: ended[stage.name])
 
 
 def restore(prepared: Prepared, folder: Path, stage: Stage | None = None) -> nn.Module:
@@ -66,7 +75,8 @@ def restore(prepared: Prepared, folder: Path, stage: Stage | None = None) -> nn.
         ModelError: none has, or its weights do not fit the system.
     """
     if stage is None:
-        done = [stage for stage in finished_stages(prepared, folder) if not stage.compresses]
+        done = [stage for stage in stages_of(prepared.system) if (folder / stage.name / WEIGHTS).is_file()]
+        done = [stage for stage in done if not stage.compresses]
         if not done:
             raise ModelError(f"{folder} has no trained weights yet; train it first, or continue with --resume.")
         stage = done[-1]

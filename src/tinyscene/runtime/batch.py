@@ -47,6 +47,7 @@ class Summary:
     silent    files that are digital silence throughout, whose rows are guesses
     bad       (file, why) of what could not be used, unreadable folders too; `bad_list` is the CSV that lists it
     links     linked folders, which are not entered
+    before    files that were done before this call, by a run that was cut off or that made all of `out`
     """
 
     files: int
@@ -56,6 +57,7 @@ class Summary:
     bad: tuple[tuple[str, str], ...]
     bad_list: Path
     links: tuple[str, ...]
+    before: int = 0
 
 
 def classify_tree(
@@ -77,11 +79,13 @@ def classify_tree(
     "file" or "window"; `hop_s` as in `Classifier.classify`. `workers` are threads (None: one a core) and change no
     byte. `skip_hidden` passes over names that begin with a dot. Files that cannot be used are left out and listed in
     OUT.bad.csv. A run that was cut off leaves OUT.part and OUT.journal, from which `resume` goes on to the same bytes.
+    The journal stays beside OUT: `resume` leaves an OUT that is whole as it is, and refuses one of other settings.
 
     Raises:
-        DataError: no audio files, or none that can be used; or not the files that a run was begun with.
-        SettingError: a setting out of range, or not the one that a run was begun with.
-        OutputError: `out` cannot be written, or a run that was cut off lies there (without resume).
+        DataError: no audio files, or none that can be used; or with resume not the files of before.
+        SettingError: a setting out of range, or with resume not that of before.
+        OutputError: `out` cannot be written; a run that was cut off lies there (without resume), or an `out` of which
+            no journal knows (with resume).
     """
     for field, value, takes in (("form", form, ("csv", "jsonl")), ("each", each, ("file", "window"))):
         if value not in takes:
@@ -106,12 +110,13 @@ def classify_tree(
         "paths": given,
         "form": form,
         "each": each,
-        "hop_s": hop_s,
+        "hop": hop_s,
         "skip_hidden": skip_hidden,
     }
     header = _csv((*COLUMNS, *labels)) if form == "csv" else b""
     bad_list = out.with_name(f"{out.stem}.bad.csv")
     output = GrowingFile(out, names, settings, header, resume)
+    before = output.done
     try:
         with closing(in_order(work, islice(names, output.done, None), workers)) as results:
             for data, answer in results:
@@ -126,14 +131,15 @@ def classify_tree(
         if len(output.bad) == len(names):
             output.drop()
             raise DataError(
-                f"none of {len(names):,} audio files can be used: {bad[0][1]}"
+                (f"none of {len(names):,} audio files can be used: " if len(names) > 1 else "")
+                + bad[0][1]
                 + (f" The others are listed in {bad_list}." if len(bad) > 1 else "")
             )
         output.finish()
     finally:
         output.keep()
     rows, silent = (output.counts.get(key, 0) for key in ("rows", "silent"))
-    return Summary(len(names), len(names) - len(output.bad), rows, silent, bad, bad_list, tuple(links))
+    return Summary(len(names), len(names) - len(output.bad), rows, silent, bad, bad_list, tuple(links), before)
 
 
 def answered(classifier: Classifier, file: str | Path, hop_s: float | None = None, each_window: bool = False) -> Answer:

@@ -1,19 +1,18 @@
-"""An output that grows item by item, and the small journal beside it with which a killed run goes on."""
+"""An output that grows item by item, and the small journal beside it, which knows how far and by what settings."""
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from time import monotonic
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import DataError, OutputError, SettingError
+from .batch_lock import locked, unlock
 
 ITEMS, SECONDS = 64, 2.0  # a kill loses the work on so many items, or of so many seconds, at most
 
@@ -29,16 +28,17 @@ class _State(NamedTuple):
 
 
 class GrowingFile:
-    """OUT.part and OUT.journal, until `finish` makes OUT of them.
+    """OUT.part and OUT.journal, until `finish` makes OUT of the part file; the journal stays.
 
     The journal's first line holds `settings`, of which nothing may change; each other one says how many of `names`
     are in the part file, how many bytes these are, the sums of `counts`, and what was `bad` since the line before.
+    With resume, an OUT that is whole stays as it is.
 
     Raises:
-        OutputError: the place cannot be written, another run writes it now, or a run that was cut off lies there
-            (without resume).
+        OutputError: the place cannot be written, another run writes it now, a run that was cut off lies there
+            (without resume), or an OUT of which no journal knows (with resume).
         SettingError: resume with other settings.
-        DataError: resume, but the items done are no longer the first of `names`.
+        DataError: resume, but the items done are no longer the first of `names`, or not all of a whole OUT's.
     """
 
     def __init__(self, out: Path, names: Sequence[str], settings: Mapping[str, Any], begin: bytes, resume: bool):
@@ -46,32 +46,36 @@ class GrowingFile:
         self.part, self.journal = (out.with_name(f"{out.name}.{end}") for end in ("part", "journal"))
         self._bad: list[tuple[str, str]] = []
         self._state, self._told, self._when = _State(0, len(begin), hashlib.sha256(), {}, 0), 0, monotonic()
-        self._open = ExitStack()
+        self._open, self._whole = ExitStack(), False
         if out.is_dir():
             raise OutputError(f"{out} is a folder; name a file.")
         try:
-            self._lock = _locked(out)
+            self._lock = locked(out)
         except OSError as error:
             raise self._refused(error) from None
         try:
             self._begin(settings, begin, resume)
         except BaseException:
             self._open.close()
-            _unlock(self._lock)
+            unlock(self._lock)
             raise
 
     def _begin(self, settings: Mapping[str, Any], begin: bytes, resume: bool) -> None:
         """Open both files, at their beginning or where the run was cut off."""
         try:
+            plain = json.loads(json.dumps(settings))
             first, states, n_journal = _read(self.journal, self.part)
             cut_off = bool(states and states[-1]["done"])
+            if resume and not cut_off and self.out.exists():
+                self._stay(plain)
+                return
             if cut_off and not resume:
                 raise OutputError(
                     f"{self.part} is of a run that was cut off; go on with --resume, delete it, or choose another "
                     "--out."
                 )
             if cut_off:
-                self._go_on(first, states, json.loads(json.dumps(settings)))
+                self._go_on(first, states, plain)
             mode = "r+b" if cut_off else "wb"
             self._part = self._open.enter_context(open(self.part, mode))  # noqa: SIM115 (open until finish, keep or drop)
             self._journal = self._open.enter_context(open(self.journal, mode))  # noqa: SIM115 (open until finish, keep or drop)
@@ -85,6 +89,11 @@ class GrowingFile:
             self._commit()
         except OSError as error:
             raise self._refused(error) from None
+
+    @property
+    def whole(self) -> bool:
+        """Whether OUT was there already, of the same settings and names: nothing is left to add."""
+        return self._whole
 
     @property
     def done(self) -> int:
@@ -119,32 +128,36 @@ class GrowingFile:
 
     def finish(self) -> None:
         """The part file becomes OUT, in one step."""
+        if self._whole:
+            return
         try:
             self._commit()
-            self._part.close()
+            self._open.close()
             os.replace(self.part, self.out)
         except OSError as error:
             raise self._refused(error) from None
-        self.drop()
+        self._whole = True
+        unlock(self._lock)
 
     def keep(self) -> None:
         """Stop here: what was added can be gone on from. After `finish` or `drop` it does nothing."""
-        with suppress(OSError):  # where it cannot be written, the journal's last line still holds
-            if not self._part.closed:
-                self._commit()
-        with suppress(OSError):
-            self._open.close()
-        if not self.done:
-            self.drop()
-        _unlock(self._lock)
+        if not self._whole:
+            with suppress(OSError):  # where it cannot be written, the journal's last line still holds
+                if not self._part.closed:
+                    self._commit()
+            with suppress(OSError):
+                self._open.close()
+            if not self.done:
+                self.drop()
+        unlock(self._lock)
 
     def drop(self) -> None:
-        """Leave nothing but what `finish` made."""
+        """Leave nothing of an OUT that is not whole."""
         with suppress(OSError):
             self._open.close()
-        for path in (self.part, self.journal):
+        for path in () if self._whole else (self.part, self.journal):
             path.unlink(missing_ok=True)
-        _unlock(self._lock)
+        unlock(self._lock)
 
     def _commit(self) -> None:
         state = self._state
@@ -164,12 +177,10 @@ class GrowingFile:
 
     def _go_on(self, first: dict[str, Any], states: list[dict[str, Any]], settings: dict[str, Any]) -> None:
         """Take over what the journal tells, once it is known to be of this very run."""
-        for key, value in settings.items():
-            if first.get(key) != value:
-                raise SettingError(
-                    f"{self.out} was begun with {key} {first.get(key)!r}, {value!r} came; "
-                    "resume with the same settings or choose another --out."
-                )
+        if told := _changed(first, settings):
+            raise SettingError(
+                f"{self.out} was begun with {told}; resume with the same settings or choose another --out."
+            )
         last, names = states[-1], hashlib.sha256()
         for name in self.names[: last["done"]]:
             names.update(_name(name))
@@ -178,6 +189,31 @@ class GrowingFile:
                 f"{self.out} was begun with other files: some of the first {last['done']:,} were added or removed "
                 f"since. Put them back, or delete {self.part} and start anew."
             )
+        self._take(states, names)
+
+    def _stay(self, settings: dict[str, Any]) -> None:
+        """Leave OUT as it is, once the journal says that it is what these settings and names give."""
+        anew = "Leave --resume away to write it anew, or choose another --out."
+        first, states, _ = _read(self.journal, self.out)
+        if not states:
+            raise OutputError(f"{self.out} is there, and {self.journal} does not say what it was made with. {anew}")
+        if told := _changed(first, settings):
+            raise SettingError(f"{self.out} was made with {told}. {anew}")
+        last, names = states[-1], hashlib.sha256()
+        for name in self.names:
+            names.update(_name(name))
+        if names.hexdigest() != last["names"]:
+            raise DataError(
+                f"{self.out} was made of {last['done']:,} files; {len(self.names):,} came, or others. {anew}"
+            )
+        if self.out.stat().st_size != last["bytes"]:
+            raise OutputError(f"{self.out} was changed since it was written. {anew}")
+        self._take(states, names)
+        self._whole = True
+
+    def _take(self, states: list[dict[str, Any]], names: Any) -> None:
+        """Stand where the journal's last line stands."""
+        last = states[-1]
         for state in states:
             self._bad[state["told"] :] = [(name, why) for name, why in state["bad"]]
         self._told = len(self._bad)
@@ -186,51 +222,25 @@ class GrowingFile:
     def _refused(self, error: OSError) -> OutputError:
         return OutputError(
             f"{self.out} cannot be written: {error.strerror or error}. Check that the folder exists, may be written "
-            "and has room; what was done is kept, --resume goes on."
+            "and has room" + ("; what was done is kept, --resume goes on." if self.done else ".")
         )
-
-
-def _locked(out: Path) -> BinaryIO:
-    """OUT.lock, held by this run until `_unlock`; the system lets go of it when the process ends, however it ends.
-
-    OutputError while another run holds it, in this process or another.
-    """
-    path = out.with_name(f"{out.name}.lock")
-    while True:
-        file = open(path, "ab")  # noqa: SIM115 (open until _unlock)
-        try:
-            if sys.platform == "win32":
-                import msvcrt
-
-                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-            else:
-                import fcntl
-
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            file.close()
-            if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
-                raise
-            raise OutputError(
-                f"{out} is being written by another run, which holds {path}. Wait for it to end, or choose another "
-                "--out; a run that was killed holds nothing."
-            ) from None
-        with suppress(OSError):
-            if os.path.samestat(os.stat(path), os.fstat(file.fileno())):
-                return file
-        file.close()  # the run before removed it when it ended, just now
-
-
-def _unlock(file: BinaryIO) -> None:
-    """Remove OUT.lock and let go of it, in this order; a second time it does nothing."""
-    if not file.closed:
-        with suppress(OSError):
-            os.unlink(file.name)
-        file.close()
 
 
 def _line(content: Mapping[str, Any]) -> bytes:
     return json.dumps(content).encode("ascii") + b"\n"
+
+
+def _changed(first: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    """What differs, in words; "" where nothing does."""
+
+    def shown(value: Any) -> str:
+        return repr(f"{value[:12]}..." if isinstance(value, str) and len(value) == 64 else value)  # a hash
+
+    return ", ".join(
+        f"{key} {shown(first.get(key))}, {shown(value)} came"
+        for key, value in settings.items()
+        if first.get(key) != value
+    )
 
 
 def _name(name: str) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from ..errors import ModelError
+from ..errors import ModelError, install
 from .model_file import FORMAT, LARGEST_FILE, ModelCard, card_from
 
 _AGAIN = "Copy both files again."
@@ -47,7 +47,7 @@ def read_with_card(path: str | os.PathLike[str], ending: str) -> tuple[bytes, Mo
     if isinstance(written, int) and written > FORMAT:
         raise ModelError(
             f"{beside} has the model format {written}; this version reads up to {FORMAT}. "
-            "Upgrade: pip install --upgrade tinyscene."
+            f"Upgrade: git pull, then {install()}."
         )
     if content.get("sha256") != hashlib.sha256(data).hexdigest():
         raise ModelError(f"{name} was changed since {beside} was written, or is another's: the sums differ. {_AGAIN}")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, NamedTuple
@@ -18,15 +17,14 @@ from .card_check import LARGEST_MAP, feature_values
 from .decision import UNKNOWN, at_temperature
 from .model_file import ModelCard, read_model_file
 from .session import NoRoom, Session
+from .shipped import SHIPPED
+from .sound import Clip, Path, is_waveform, opened
 from .windows import SILENCE_RANGE, cut_windows, window_starts, windows_of_blocks
 
 # Windows that go through the network together: enough to keep it busy, few enough for a small device's memory.
 _WINDOWS_AT_ONCE = 16
 _FEATURES_AT_ONCE, _SAMPLES_AT_ONCE = 560_000, 1_500_000  # a network makes up to two hundred times as many of them
 _ALMOST_ONE = 1.001  # a network's own rounding
-
-Path = str | os.PathLike[str]
-Clip = Path | tuple[np.ndarray, int]
 
 
 class SilenceWarning(UserWarning):
@@ -165,7 +163,7 @@ class Classifier:
         size, hop = self.card.window_samples, self.hop(hop_s)
         total, n_heard, rows = np.zeros(len(self.labels)), 0, list[np.ndarray]()
         for which in (not each_window, False):  # the windows that hold sound; all of them if none does
-            with _sound(clip, self.card.channels) as sound:
+            with opened(clip, self.card.channels) as sound:
                 blocks = resample_blocks(sound.blocks(), sound.rate, self.card.sample_rate_hz)
                 for scores in self._scored(windows_of_blocks(blocks, size, hop), which):
                     n_heard += len(scores)
@@ -187,7 +185,7 @@ class Classifier:
         return Heard(tuple(decisions), name, duration_s, sound.high - sound.low <= SILENCE_RANGE)
 
     def _scored(self, windows: Iterator[np.ndarray], sounding: bool) -> Iterator[np.ndarray]:
-        """Raw probabilities (window, class) of as many windows as go together; `sounding` leaves out digital silence."""
+        """Raw probabilities (window, class) of as many windows as go together; `sounding`: without digital silence."""
         windows = (window for window in windows if not sounding or np.ptp(window) > SILENCE_RANGE)
         while part := list(islice(windows, self._at_once)):
             yield self.raw(np.stack(part))
@@ -233,17 +231,18 @@ class Classifier:
 
 def classify(
     files: Clip | Iterable[Clip],
-    model: Path | Classifier,
+    model: Path | Classifier | None = None,
     hop_s: float | None = None,
     top_k: int = 3,
     each_window: bool = False,
 ) -> list[dict[str, Any]]:
     """Decisions for one audio file or many, as plain dicts: file, start_s, end_s, label, score, top.
 
-    `model` is a model file, or a Classifier already open. Everything else as `Classifier.classify`.
+    `model` is a model file, or a Classifier already open; None: the one that comes with tinyscene, which knows the ten
+    sounds of ESC-10. Everything else as `Classifier.classify`.
     """
-    one = isinstance(files, (str, os.PathLike)) or _is_waveform(files)
-    classifier = model if isinstance(model, Classifier) else Classifier(model, quick_start=one)
+    one = isinstance(files, (str, os.PathLike)) or is_waveform(files)
+    classifier = model if isinstance(model, Classifier) else Classifier(model or SHIPPED, quick_start=one)
     clips: Iterable[Any] = [files] if one else files  # type: ignore[list-item]
     return [decision.to_dict() for clip in clips for decision in classifier.classify(clip, hop_s, top_k, each_window)]
 
@@ -278,37 +277,3 @@ def _front_end(name: str, card: ModelCard, quick_start: bool) -> Any:
         raise ModelError(f"{name}: {error}") from None
     except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise ModelError(f"{name}: its front end cannot be made ({error}). Export the model again.") from None
-
-
-class _Sound:
-    """A clip's mono blocks, and what is known of it once they have passed."""
-
-    def __init__(self, name: str, rate: int, blocks: Iterator[np.ndarray]):
-        self.name, self.rate, self._blocks = name, rate, blocks
-        self.n_samples, self.low, self.high = 0, np.inf, -np.inf
-
-    def blocks(self) -> Iterator[np.ndarray]:
-        for block in self._blocks:
-            self.n_samples += len(block)
-            self.low, self.high = min(self.low, float(block.min())), max(self.high, float(block.max()))
-            yield block
-
-
-def _is_waveform(clip: object) -> bool:
-    return isinstance(clip, tuple) and len(clip) == 2 and isinstance(clip[0], np.ndarray)
-
-
-@contextmanager
-def _sound(clip: Clip, channels: str) -> Generator[_Sound, None, None]:
-    """The sound of a file, or of (waveform, rate) given as such; its name is then ''."""
-    from ..audio import decode
-
-    if isinstance(clip, (str, os.PathLike)):
-        name = os.fspath(clip)
-        with decode.audio_blocks(clip) as audio:
-            yield _Sound(name, audio.rate, (decode.mono(block, channels, name) for block in audio.blocks))
-    elif _is_waveform(clip):
-        waveform, rate = clip
-        yield _Sound("", rate, iter([decode.checked_waveform(waveform, rate, channels)]))
-    else:
-        raise AudioError(f"an audio file or (waveform, rate) is taken; {type(clip).__name__} came.")

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
-from ..errors import ModelError
+from ..errors import ModelError, install
 from .card_check import check_card
 from .onnx_bytes import CutShort, NotOnnx, Value, metadata
 
@@ -102,7 +102,7 @@ def read_model_file(path: str | os.PathLike[str]) -> tuple[bytes, ModelCard]:
     if isinstance(written, int) and written > FORMAT:  # before the checksum: a newer format may have another rule
         raise ModelError(
             f"{name} has the model format {written}; this version reads up to {FORMAT}. "
-            "Upgrade: pip install --upgrade tinyscene."
+            f"Upgrade: git pull, then {install()}."
         )
     place = _seal(data, entries, name)
     if place.text.decode("ascii", "replace") != _checksum(data, place):

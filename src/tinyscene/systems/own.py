@@ -22,7 +22,7 @@ TINY_VGG = System(
         title="A plain convolutional network that keeps the level",
         authors="the tinyscene developers",
         year=2026,
-        challenge="none",
+        challenge="no challenge",
     ),
     task=Task(
         classes=(

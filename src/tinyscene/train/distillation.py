@@ -18,8 +18,8 @@ from ..errors import ModelError, SettingError, within
 class Distillation(nn.Module):
     """Labels and a teacher's softened answers together (Hinton et al. 2015, section 2).
 
-    The loss of the scenes becomes (1 - weight) cross-entropy + weight T^2 KL(teacher at T || student at T); T^2 keeps
-    the gradients of both alike whatever T is. Losses of other tasks stay.
+    The loss of the scenes becomes (1 - weight) cross-entropy + weight T^2 KL(teacher at T || student at T), all of it
+    times the base's `scene_weight`; T^2 keeps the gradients of both alike whatever T is. Losses of other tasks stay.
 
     Args:
         base: the objective that the labels have.
@@ -36,7 +36,7 @@ class Distillation(nn.Module):
     def forward(self, logits: Tensor, batch: Batch) -> list[Tensor]:
         n_classes = batch.target.shape[1]
         scenes, *others = self.base(logits, batch)
-        heard = divergence(
+        heard = _scene_weight(self.base) * divergence(
             logits[:, :n_classes], _teacher(batch)[:, :n_classes], self.temperature, str(self.base.reduction)
         )
         return [(1 - self.weight) * scenes + self.weight * heard, *others]
@@ -44,7 +44,7 @@ class Distillation(nn.Module):
 
 class SelfDistillation(nn.Module):
     """The sum of cross-entropy, divergence from a teacher's soft labels, and cosine distance of the last hidden layers
-    (report 002, section 4).
+    (report 002, section 4): the loss of the scenes, all of it times the base's `scene_weight`.
 
     `batch.teacher` is (batch, class + hidden). `watch` says whose hidden layer is compared.
 
@@ -76,7 +76,8 @@ class SelfDistillation(nn.Module):
         apart = 1 - F.cosine_similarity(self.hidden.value.float(), teacher[:, n_classes:], dim=1)
         apart = apart.mean() if reduction == "mean" else apart.sum()
         of_labels, of_answers, of_hidden = self.weights
-        return [of_labels * scenes + of_answers * heard + of_hidden * apart, *others]
+        weight = _scene_weight(self.base)
+        return [of_labels * scenes + weight * (of_answers * heard + of_hidden * apart), *others]
 
 
 def divergence(student: Tensor, teacher: Tensor, temperature: float, reduction: str) -> Tensor:
@@ -182,6 +183,11 @@ def _teacher(batch: Batch) -> Tensor:
             "tinyscene train ... --teacher RUN|FILE.csv."
         )
     return batch.teacher
+
+
+def _scene_weight(base: nn.Module) -> float:
+    """What the scenes' loss weighs beside those of other tasks; 1 for an objective that has no such number."""
+    return float(getattr(base, "scene_weight", 1.0))
 
 
 def _begins(logits: Tensor, made: Tensor) -> bool:

@@ -40,6 +40,10 @@ class SelfDistill(Fit):
         **fit: Any,
     ):
         within(f"{name}.views", views, 1)
+        if fit.get("teacher_weight"):
+            raise SettingError(
+                f"{name} is its own teacher; a teacher_weight of {fit['teacher_weight']} came. Take Distill."
+            )
         if views_of not in ("clip", "class"):
             raise SettingError(f"{name}.views_of takes 'clip' or 'class'; '{views_of}' came.")
         self.temperature, self.weights, self.views, self.views_of = temperature, weights, views, views_of
