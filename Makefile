@@ -10,17 +10,18 @@ demo: .venv/ready
 
 # The page of `tinyscene web`, with the versions of web/package-lock.json. Without Node its tests skip.
 PAGE := src/tinyscene/web/built/index.html
+NODE = npm --version >/dev/null 2>&1 && node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)'
 
 web: $(PAGE)
 
 $(PAGE): $(shell find web/src web/public) web/index.html web/package.json web/package-lock.json web/vite.config.ts web/tsconfig.json
-	@node -e 'const [a, b] = process.versions.node.split(".").map(Number); if (a < 20 || (a === 20 && b < 19)) { console.error("the page needs Node 20.19 or newer; " + process.version + " is here"); process.exit(1) }'
+	@$(NODE) || { echo "the page needs Node 20.19 or newer, and npm"; exit 1; }
 	cd web && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
 	@touch $@
 
 # A file's tests in one process, up to four beside each other, one thread each: as many as there are cores.
 test: .venv/ready
-	@if command -v npm >/dev/null; then $(MAKE) web; else echo "npm is not here: the page is not built, its tests skip"; fi
+	@if $(NODE); then $(MAKE) web; else echo "Node 20.19 or newer is not here: the page is not built, its tests skip"; fi
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 # LiteRT and ExecuTorch: converters of 1.3 GB more, for the tests that skip without them.
@@ -37,8 +38,9 @@ test-full: demo
 	$(BIN)/python benchmarks/runtime.py
 	$(BIN)/python benchmarks/parity.py
 	$(BIN)/python benchmarks/reproductions.py
-	@if [ -n "$$TINYSCENE_DATA" ]; then $(BIN)/python benchmarks/esc10_fold1.py && $(BIN)/python benchmarks/int8_fidelity.py && $(BIN)/python benchmarks/esc10_networks.py; \
-	else echo "TINYSCENE_DATA is not set: benchmarks/esc10_fold1.py, int8_fidelity.py, esc10_networks.py were not run"; fi
+	@if [ -z "$$TINYSCENE_DATA" ]; then echo "TINYSCENE_DATA is not set: benchmarks that take real audio were not run"; \
+	else for script in int8_fidelity esc10_networks esc10_choice esc10 esc10_devices ship_model; do \
+	$(BIN)/python benchmarks/$$script.py || exit; done; fi
 
 lint: .venv/ready
 	$(BIN)/ruff check .
