@@ -63,6 +63,7 @@ class Inference:
     average: str = "probabilities"
     group_weight: float = 0.0  # share of the scene-group head in the decision, 0 = scenes alone
     hop_s: float | None = None  # seconds from window to window; None: side by side
+    quiet_db: float = 0.0  # windows so far below a clip's loudest are left out of its mean; 0: none
     augment: tuple[Spec, ...] = ()
     repeats: int = 1
 
@@ -73,6 +74,8 @@ class Inference:
             raise SettingError(f"Inference.group_weight takes 0 up to below 1; {self.group_weight} came.")
         if self.hop_s is not None and not self.hop_s > 0:
             raise SettingError(f"Inference.hop_s takes seconds above 0, or none; {self.hop_s} came.")
+        if not 0.0 <= self.quiet_db <= 120.0:
+            raise SettingError(f"Inference.quiet_db takes 0 to 120; {self.quiet_db} came.")
         if self.repeats < 1 or (self.repeats > 1) != bool(self.augment):
             raise SettingError(
                 "Inference takes augment with 2 repeats or more, or no augment and 1; "

@@ -62,6 +62,7 @@ def refusal(unsealed, card, tmp_path: Path):
         ("name", "\x1b]0;owned\x07", "printable characters"),
         ("system", None, "printable characters"),
         ("temperature", 0, "0.05 to 20; 0 came"),
+        ("quiet_db", 121, "0 to 120; 121 came"),
         ("temperature", NAN, "finite number"),
         ("temperature", "1", "takes a number"),
         ("unknown_below", 1.5, "0 to 1; 1.5 came"),

@@ -238,6 +238,15 @@ def test_temperature_comes_after_the_mean_over_windows(tiny_model):
     assert [said[label] for label in plain.labels] == pytest.approx(expected, abs=1e-6)
 
 
+def test_windows_far_below_the_loudest_are_left_out_of_a_clip_s_mean(tiny_model):
+    parts = [tone(300, 1), 1e-3 * tone(3_000, 1), 0.1 * tone(700, 1)]  # 0, -60 and -20 dB
+    model = tiny_model("near.onnx", quiet_db=30.0)
+    (said,) = Classifier(model).classify((np.concatenate(parts), 8_000))
+    (expected,) = Classifier(tiny_model("all.onnx")).classify((np.concatenate([parts[0], parts[2]]), 8_000))
+    assert said.top == expected.top
+    assert len(Classifier(model).classify((np.concatenate(parts), 8_000), each_window=True)) == 3
+
+
 @pytest.mark.parametrize("each_window", [False, True])
 def test_what_is_not_sure_enough_is_unknown(tiny_model, each_window):
     clip = (np.concatenate([tone(300, 1), tone(3_000, 1)]), 8_000)

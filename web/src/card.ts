@@ -14,6 +14,7 @@ export interface Card {
   hop: number // samples from window to window
   channels: 'mean' | 'first'
   temperature: number
+  quietDb: number // windows so far below a clip's loudest are left out of its mean; 0: none
   unknownBelow: number
   claims: Record<string, unknown>
   complexity: Record<string, unknown>
@@ -49,6 +50,7 @@ export function readCard(text: string): Card {
     window,
     hop,
     channels: one(json, 'channels', ['mean', 'first']) as 'mean' | 'first',
+    quietDb: json['quiet_db'] === undefined ? 0 : within(json, 'quiet_db', 0, 120),
     temperature: json['temperature'] === undefined ? 1 : within(json, 'temperature', 0.05, 20),
     unknownBelow: json['unknown_below'] === undefined ? 0 : within(json, 'unknown_below', 0, 1),
     claims: objectOf(json, 'claims'),

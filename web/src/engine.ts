@@ -38,12 +38,12 @@ export class Engine {
   }
 
   /** A new sound; the one before it is let go. */
-  begin(rate: number, columnSamples: number, listener: Listener): void {
+  begin(rate: number, columnSamples: number, clip: boolean, listener: Listener): void {
     this.sound += 1
     this.listener = listener
     this.underway = 0
     this.wake?.()
-    this.say({ kind: 'begin', sound: this.sound, rate, columnSamples })
+    this.say({ kind: 'begin', sound: this.sound, rate, columnSamples, clip })
   }
 
   /** How many blocks wait for the network. */

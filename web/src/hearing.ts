@@ -165,7 +165,7 @@ export class Hearing {
     this.timeline.setSound(this.reel, this.history, seconds)
     this.table.clear()
     this.meter.reset()
-    this.engine.begin(rate, columnSamples, this.listener(card))
+    this.engine.begin(rate, columnSamples, this.microphone === null, this.listener(card))
   }
 
   private listener(card: Card): Listener {

@@ -6,7 +6,7 @@ import type { StreamDecision } from './stream'
 
 export type ToWorker =
   | { kind: 'open'; data: Uint8Array<ArrayBuffer>; card: Card; request: number }
-  | { kind: 'begin'; sound: number; rate: number; columnSamples: number }
+  | { kind: 'begin'; sound: number; rate: number; columnSamples: number; clip: boolean }
   | { kind: 'feed'; sound: number; channels: Float32Array[] }
   | { kind: 'flush'; sound: number }
 

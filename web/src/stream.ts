@@ -30,16 +30,15 @@ export class Stream {
   private readonly clipped = new Newest<Uint8Array>(new Uint8Array(0)) // as it came
   private readonly resampler: Resampler | null
   private next = 0 // where the next window starts
-  private readonly sum: Float64Array // of the scores of the windows that hold sound
-  private heard = 0
+  private readonly heard: { scores: Float32Array; level: number }[] = [] // of the windows that hold sound
 
   constructor(
     private readonly card: Card,
     private readonly rate: number, // of the blocks, Hz
     private readonly probabilities: Probabilities,
+    private readonly remembers: boolean, // for a mean at the end: a file has one, a microphone has no end
   ) {
     this.resampler = rate === card.rate ? null : new Resampler(rate, card.rate)
-    this.sum = new Float64Array(card.labels.length)
   }
 
   /** The decisions that a block completes; `loudest` marks the samples of which a channel stood at full scale. */
@@ -64,14 +63,19 @@ export class Stream {
     return decisions
   }
 
-  /** The mean over the windows that held sound, as a clip's decision is; null where none did. */
+  /** The mean over the windows that held sound, near the loudest where the card says so; null where none did. */
   mean(): { label: number; score: number; scores: Float32Array; windows: number } | null {
-    if (!this.heard) return null
-    const mean = Float32Array.from(this.sum, (value) => value / this.heard)
+    if (!this.heard.length) return null
+    const { quietDb, labels } = this.card
+    const least = quietDb ? this.heard.reduce((most, { level }) => Math.max(most, level), -Infinity) - quietDb : -Infinity
+    const loud = this.heard.filter(({ level }) => level >= least)
+    const sum = new Float64Array(labels.length)
+    for (const { scores } of loud) scores.forEach((score, i) => (sum[i]! += score))
+    const mean = Float32Array.from(sum, (value) => value / loud.length)
     const scores = atTemperature(mean, this.card.temperature)
     const best = argmax(scores)
     const score = scores[best]!
-    return { label: score >= this.card.unknownBelow ? best : UNKNOWN, score, scores, windows: this.heard }
+    return { label: score >= this.card.unknownBelow ? best : UNKNOWN, score, scores, windows: loud.length }
   }
 
   private async decided(end: number): Promise<StreamDecision[]> {
@@ -111,8 +115,7 @@ export class Stream {
       const began = performance.now()
       const raw = await this.probabilities(window)
       result.ms = performance.now() - began
-      raw.forEach((score, i) => (this.sum[i]! += score))
-      this.heard += 1
+      if (this.remembers) this.heard.push({ scores: raw, level: result.level })
       result.scores = atTemperature(raw, this.card.temperature)
       const best = argmax(result.scores)
       result.score = result.scores[best]!

@@ -37,7 +37,7 @@ async function answer(message: ToWorker): Promise<void> {
     case 'begin': {
       if (!card || !network) return
       const open = network
-      stream = new Stream(card, message.rate, (window) => open.probabilities(window))
+      stream = new Stream(card, message.rate, (window) => open.probabilities(window), message.clip)
       picture = new Picture(message.rate, message.columnSamples)
       current = message.sound
       return

@@ -46,7 +46,7 @@ def store_folder(system: System, dataset: Dataset, cut: str, hop_s: float | None
         "front end": {} if cut == "waveform" else system.frontend.but(finish=()).plain(),
         "rate": system.task.sample_rate_hz,
         "channels": system.task.channels,
-        "cut": [cut, system.window_samples, _hop(system, hop_s), SILENCE_RANGE],
+        "cut": [cut, system.window_samples, _hop(system, hop_s), SILENCE_RANGE, *_quiet(system, cut)],
         "clips a shard": _per_shard(len(dataset)),
         "root": root,
         "files": files,
@@ -68,6 +68,10 @@ def _per_shard(n_clips: int) -> int:
 
 def _hop(system: System, hop_s: float | None) -> int | None:
     return None if hop_s is None else round(hop_s * system.task.sample_rate_hz)
+
+
+def _quiet(system: System, cut: str) -> list[float]:
+    return [system.inference.quiet_db] if cut == "windows" and system.inference.quiet_db else []
 
 
 def _shard(folder: Path, shard: int, part: str = "") -> Path:
@@ -98,7 +102,7 @@ class ClipStore:
         progress: Callable[[int, int], None] | None = None,
     ):
         self._task, self._window, self.cut = system.task, system.window_samples, cut
-        self._hop = _hop(system, hop_s)
+        self._hop, self._quiet_db = _hop(system, hop_s), system.inference.quiet_db
         self._front_end: FrontEnd = system.frontend.build().eval()
         self._root, self._files = dataset.root, dataset.files
         self._per_shard = _per_shard(len(dataset))
@@ -196,7 +200,7 @@ class ClipStore:
             return fill_window(waveform, self._window)
         if self.cut == "windows":
             pieces = cut_windows(waveform, self._window, self._hop)
-            pieces = pieces[sounding(pieces)]
+            pieces = pieces[sounding(pieces, self._quiet_db)]
         else:
             pieces = fill_window(waveform, self._window)[None]
         with torch.inference_mode():

@@ -89,6 +89,7 @@ def card_of(export: Export, form: str) -> ModelCard:
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         temperature=export.temperature,
         unknown_below=export.unknown_below,
+        quiet_db=system.inference.quiet_db,
     )
 
 

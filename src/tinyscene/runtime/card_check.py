@@ -53,6 +53,7 @@ def check_card(name: str, card: ModelCard) -> None:
         _size(f"{name}: tinyscene.model.hop_samples", card.hop_samples, -(-card.window_samples // 1024), 1 << 31)
     _number(f"{name}: tinyscene.model.temperature", card.temperature, 0.05, 20)
     _number(f"{name}: tinyscene.model.unknown_below", card.unknown_below, 0, 1)
+    _number(f"{name}: tinyscene.model.quiet_db", card.quiet_db, 0, 120)
     for key in ("frontend", "claims", "complexity"):
         value = getattr(card, key)
         if not isinstance(value, Mapping):

@@ -19,7 +19,7 @@ from .model_file import ModelCard, read_model_file
 from .session import NoRoom, Session
 from .shipped import SHIPPED
 from .sound import Clip, Path, is_waveform, opened
-from .windows import SILENCE_RANGE, cut_windows, window_starts, windows_of_blocks
+from .windows import SILENCE_RANGE, cut_windows, loud, power, window_starts, windows_of_blocks
 
 # Windows that go through the network together: enough to keep it busy, few enough for a small device's memory.
 _WINDOWS_AT_ONCE = 16
@@ -145,8 +145,9 @@ class Classifier:
     ) -> list[Decision]:
         """Decisions for an audio file, or for (waveform, rate): one for the clip, or one for each window of it.
 
-        A clip's probabilities are the mean of its sounding windows', which start every `hop_s` seconds (None: the
-        window's length). `top_k` is how many labels to list. Warns of silence and of clips shorter than the window.
+        A clip's probabilities are the mean of its sounding windows', of those within the card's `quiet_db` of the
+        loudest; they start every `hop_s` seconds (None: the window's length). `top_k` is how many labels to list.
+        Warns of silence and of clips shorter than the window.
         Raises AudioError for audio that cannot be used.
         """
         heard = self.hear(clip, hop_s, top_k, each_window)
@@ -156,26 +157,25 @@ class Classifier:
     def hear(self, clip: Clip, hop_s: float | None = None, top_k: int = 3, each_window: bool = False) -> Heard:
         """`classify` without a warning: the decisions, and what there is to be warned of.
 
-        A file is decoded, resampled and decided block by block: its length needs no memory.
+        A file is decoded, resampled and decided block by block: its length needs no memory but for the scores.
         """
         if top_k < 1:
             raise SettingError(f"top_k takes 1 or more; {top_k} came.")
         size, hop = self.card.window_samples, self.hop(hop_s)
-        total, n_heard, rows = np.zeros(len(self.labels)), 0, list[np.ndarray]()
+        parts, levels = list[np.ndarray](), list[np.ndarray]()
         for which in (not each_window, False):  # the windows that hold sound; all of them if none does
             with opened(clip, self.card.channels) as sound:
                 blocks = resample_blocks(sound.blocks(), sound.rate, self.card.sample_rate_hz)
-                for scores in self._scored(windows_of_blocks(blocks, size, hop), which):
-                    n_heard += len(scores)
-                    if each_window:
-                        rows.extend(scores)
-                    else:
-                        total += scores.sum(axis=0, dtype=np.float64)
-            if n_heard:
+                for scores, powers in self._scored(windows_of_blocks(blocks, size, hop), which):
+                    parts.append(scores)
+                    levels.append(powers)
+            if parts:
                 break
+        rows = np.concatenate(parts)
         name, duration_s, rate = sound.name, sound.n_samples / sound.rate, self.card.sample_rate_hz
         if not each_window:
-            decisions = [self._decision(name, 0.0, duration_s, total / n_heard, top_k)]
+            heard = rows[loud(np.concatenate(levels), self.card.quiet_db)]
+            decisions = [self._decision(name, 0.0, duration_s, heard.mean(axis=0, dtype=np.float64), top_k)]
         else:
             starts = window_starts(max(1, round(sound.n_samples * rate / sound.rate)), size, hop)
             decisions = [
@@ -184,11 +184,15 @@ class Classifier:
             ]
         return Heard(tuple(decisions), name, duration_s, sound.high - sound.low <= SILENCE_RANGE)
 
-    def _scored(self, windows: Iterator[np.ndarray], sounding: bool) -> Iterator[np.ndarray]:
-        """Raw probabilities (window, class) of as many windows as go together; `sounding`: without digital silence."""
+    def _scored(self, windows: Iterator[np.ndarray], sounding: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Raw probabilities (window, class) and power (window,) of as many windows as go together.
+
+        `sounding` leaves out digital silence.
+        """
         windows = (window for window in windows if not sounding or np.ptp(window) > SILENCE_RANGE)
         while part := list(islice(windows, self._at_once)):
-            yield self.raw(np.stack(part))
+            together = np.stack(part)
+            yield self.raw(together), power(together)
 
     def hop(self, hop_s: float | None) -> int | None:
         """Samples from window to window, at the model's rate; None: side by side."""

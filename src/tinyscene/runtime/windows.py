@@ -39,14 +39,26 @@ def fill_window(waveform: np.ndarray, window: int) -> np.ndarray:
     return np.concatenate([waveform] * repeats, axis=-1)[..., :window]
 
 
-def sounding(windows: np.ndarray) -> np.ndarray:
-    """Which of (window, time) hold any sound, (window,) bool; all of them if none does.
+def sounding(windows: np.ndarray, quiet_db: float = 0.0) -> np.ndarray:
+    """Which of a clip's (window, time) hold any sound, (window,) bool; all of them if none does.
 
     Recordings are padded with digital silence, which says nothing of a scene: such windows are left out of a clip's
-    mean.
+    mean. So are, with `quiet_db`, those that many dB below its loudest.
     """
     heard = np.ptp(windows, axis=-1) > SILENCE_RANGE
-    return heard if heard.any() else np.ones_like(heard)
+    return heard & loud(power(windows), quiet_db) if heard.any() else np.ones_like(heard)
+
+
+def power(windows: np.ndarray) -> np.ndarray:
+    """(window, time) -> (window,) the mean square of what varies in each, float64."""
+    return windows.var(axis=-1, dtype=np.float64)
+
+
+def loud(powers: np.ndarray, quiet_db: float) -> np.ndarray:
+    """Which of a clip's windows are less than `quiet_db` below the loudest, (window,) bool; 0: all of them."""
+    if not quiet_db:
+        return np.ones(len(powers), dtype=bool)
+    return powers >= powers.max(initial=0.0) * 10 ** (-quiet_db / 10)
 
 
 def cut_windows(waveform: np.ndarray, window: int, hop: int | None = None) -> np.ndarray:
