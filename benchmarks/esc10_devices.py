@@ -35,7 +35,7 @@ from tinyscene.augment import (
     FreqMixStyle,
     SpectrumCorrection,
 )
-from tinyscene.data import simulate_devices
+from tinyscene.data.simulate_devices import simulate_devices
 from tinyscene.evaluate import Predictions
 from tinyscene.files import make_folder, write_whole
 from tinyscene.pipeline import RunRecord, prepare
