@@ -67,6 +67,7 @@ def main() -> None:
     options = ("--precision", chosen.precision) if chosen.precision != "auto" else ()
     run = chosen.work / "run"
     command("train", SYSTEM, "--data", data, "--fold", 1, "--seed", 1, "--out", run, "--resume", *options)
+    command("compress", run, "--resume")
     shipped = exported(run, held_out, t, limit)
     rows = [*foreign_classes(data, chosen.work, t, limit, chosen.precision), *made_up(limit)]
     text = page(rows, every, t, limit, shipped)
@@ -86,7 +87,7 @@ def exported(run: Path, held_out: list[Predictions], t: float, limit: float) -> 
         **{key: float(np.mean([one[key] for one in figures])) for key in keys},
     }
     export = replace(
-        export_of(prepared, run), name="tiny-vgg on ESC-10", claims=claims, temperature=t, unknown_below=limit
+        export_of(prepared, run, "int8"), name="tiny-vgg on ESC-10", claims=claims, temperature=t, unknown_below=limit
     )
     return write_model(export, "waveform", SHIPPED, proof_windows(prepared))
 

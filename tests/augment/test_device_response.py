@@ -12,6 +12,7 @@ import torch
 from scipy.signal import fftconvolve, firwin2
 
 from tinyscene.audio import read_audio, resample
+from tinyscene.augment import device_response
 from tinyscene.augment.device_response import DeviceResponse, DeviceResponseDraw
 from tinyscene.batch import Batch
 from tinyscene.errors import AudioError, SettingError
@@ -132,21 +133,21 @@ def test_excluded_responses_are_never_drawn(folder):
         DeviceResponse(str(folder), exclude=("a.wav", "b.flac"))
 
 
-def test_files_are_read_once_a_rate_and_the_part_can_be_pickled(folder, monkeypatch):
+def test_files_are_read_once_when_the_part_is_made_and_the_part_can_be_pickled(folder, monkeypatch):
     read = []
-    monkeypatch.setattr(
-        "tinyscene.augment.device_response.read_audio", lambda name: read.append(name) or read_audio(name)
-    )
+    monkeypatch.setattr(device_response, "read_audio", lambda name: read.append(name) or read_audio(name))
+    device_response._sound.cache_clear()
     part = DeviceResponse(str(folder), p=1.0)
     clips = batch(np.ones((2, 900), np.float32))
     draw = part.draw(clips, np.random.default_rng(0))
-    assert not read
+    assert len(read) == 2
     first = part.apply(clips, draw).x
     assert torch.equal(part.apply(clips, draw).x, first)
     assert len(read) == 2
     assert torch.equal(pickle.loads(pickle.dumps(part)).apply(clips, draw).x, first)
     part.apply(batch(np.ones((2, 900), np.float32), 16_000), draw)
-    assert len(read) == 4
+    DeviceResponse(str(folder))
+    assert len(read) == 2
 
 
 def test_folder_s_faults_are_told(tmp_path):
@@ -156,14 +157,20 @@ def test_folder_s_faults_are_told(tmp_path):
         DeviceResponse(str(tmp_path))
     with pytest.raises(SettingError, match=r"DeviceResponse.p takes 0 to 1; 2 came"):
         DeviceResponse(str(tmp_path), p=2)
-    clips = batch(np.ones((1, 900), np.float32))
     (tmp_path / "broken.wav").write_bytes(b"RIFF but no more")
     with pytest.raises(AudioError, match=r"broken.wav"):
-        DeviceResponse(str(tmp_path)).apply(clips, DeviceResponseDraw(np.array([0])))
+        DeviceResponse(str(tmp_path))
+    soundfile.write(tmp_path / "broken.wav", np.ones(999), RATE)
+    whole = (tmp_path / "broken.wav").read_bytes()
+    DeviceResponse(str(tmp_path))
+    (tmp_path / "broken.wav").write_bytes(whole[:500])  # a good header, half of the body
+    with pytest.raises(AudioError, match=r"broken.wav"):
+        DeviceResponse(str(tmp_path))
     (tmp_path / "broken.wav").unlink()
     soundfile.write(tmp_path / "silent.wav", np.zeros(99), RATE)
     with pytest.raises(AudioError, match=r"silent.wav is silent; an impulse response is taken"):
-        DeviceResponse(str(tmp_path)).apply(clips, DeviceResponseDraw(np.array([0])))
+        DeviceResponse(str(tmp_path))
+    soundfile.write(tmp_path / "silent.wav", np.ones(99), RATE)
     with pytest.raises(SettingError, match=r"DeviceResponse needs Batch.sample_rate_hz"):
         DeviceResponse(str(tmp_path)).draw(batch(np.ones((1, 9)), 0), np.random.default_rng(0))
 

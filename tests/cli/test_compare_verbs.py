@@ -98,22 +98,27 @@ def test_a_run_on_all_clips_is_told(tinyscene, run, mine):
         (("compare", "one.csv", "nothing"), "nothing does not exist; name a run folder, or a CSV"),
         (("compare", "one.csv", "."), "has no evaluation.json; measure it first: tinyscene evaluate ."),
         (("compare", "one.csv", "held-one.csv"), "are of different files: 40 only in one, first test/0.wav"),
-        (("compare", "one.csv", "two.csv", "--markdown", "two.csv"), "--markdown takes another place than two.csv"),
-        (("compare", "one.csv", "two.csv", "--markdown", "x", "--latex", "x"), "--latex takes another place than --ma"),
-        (("ensemble", "one.csv", "--out", "x"), "ensemble takes two runs or predictions or more; 1 came"),
+        (("compare", "one.csv", "a.flac"), "a.flac is no text; name a run folder, or a CSV"),
+        (("compare", "one.csv", "two.csv", "--markdown", "a.flac"), "--markdown takes the name of a .md to write; a.f"),
+        (("compare", "one.csv", "two.csv", "--latex", "two.csv"), "--latex takes the name of a .tex to write; two.csv"),
+        (("compare", "one.csv", "two.csv", "--markdown", "a.md", "--latex", "no/c.tex"), "no/c.tex cannot be written"),
+        (("ensemble", "one.csv", "two.csv", "--out", "a.flac"), "--out takes the name of a .csv to write; a.flac came"),
+        (("calibrate", ".", "--unknown-below", "nan"), "--unknown-below takes 0 to 1; nan came"),
+        (("ensemble", "one.csv", "--out", "x.csv"), "ensemble takes two runs or predictions or more; 1 came"),
         (("ensemble", "one.csv", "two.csv", "--out", "one.csv"), "--out takes another place than one.csv"),
-        (("ensemble", "one.csv", "two.csv", "--out", "x", "--rule", "maen"), "Did you mean 'mean'?"),
-        (("ensemble", "one.csv", "two.csv", "--out", "x", "--rule", "bayesian"), "--held-out once for each of 2"),
-        (("ensemble", "one.csv", "two.csv", "--out", "x", "--held-out", "held-one.csv"), "'mean' fits nothing"),
+        (("ensemble", "one.csv", "two.csv", "--out", "x.csv", "--rule", "maen"), "Did you mean 'mean'?"),
+        (("ensemble", "one.csv", "two.csv", "--out", "x.csv", "--rule", "bayesian"), "--held-out once for each of 2"),
+        (("ensemble", "one.csv", "two.csv", "--out", "x.csv", "--held-out", "held-one.csv"), "'mean' fits nothing"),
         (
-            (*("ensemble", "one.csv", "two.csv", "--out", "x"), *WEIGHTED),
+            (*("ensemble", "one.csv", "two.csv", "--out", "x.csv"), *WEIGHTED),
             "test/0.wav",
         ),
-        (("ensemble", "one.csv", "two.csv", "--out", "no/x"), "no/x cannot be written"),
+        (("ensemble", "one.csv", "two.csv", "--out", "no/x.csv"), "no/x.csv cannot be written"),
     ],
 )
 def test_what_is_refused_writes_nothing(tinyscene, files, monkeypatch, words, told):
     monkeypatch.chdir(files["one"].parent)
+    Path("a.flac").write_bytes(b"fLaC\x00\x00\x00\x22\x1b[31m")
     before = {path.name: path.read_bytes() for path in Path().iterdir()}
     answer = tinyscene(*words)
     assert answer.code == 2

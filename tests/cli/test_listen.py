@@ -281,3 +281,11 @@ def test_view_of_silence_and_clipping():
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     assert "silence" in shown
     assert "0.0 dBFS clipped 2.0 %" in shown
+
+
+@pytest.mark.parametrize("came", ["nan", "2", "-0.1"])
+def test_unknown_below_says_what_it_takes(tinyscene, came):
+    answer = tinyscene("listen", "--wav", "none.wav", "--unknown-below", came)
+    assert answer.code == 2
+    assert f"--unknown-below takes 0 to 1; {came} came" in answer.err
+    assert answer.err.count("\n") == 1

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+import pytest
+
 from tinyscene import load_system
+from tinyscene.systems import systems
 
 
 def test_systems_lists_both_variants(tinyscene):
@@ -41,6 +46,28 @@ def test_new_does_not_overwrite(tinyscene, tmp_path: Path, monkeypatch):
     assert (tmp_path / "mine.py").read_text() == "precious"
 
 
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("json", "a module of Python's"),
+        ("json.py", "a module of Python's"),
+        ("class", "a word of Python's own"),
+        ("torch", "a Python library's name"),
+        ("numpy", "a Python library's name"),
+        ("tinyscene", "a Python library's name"),
+        ("__main__", "a module of Python's"),
+        ("dsmn-1", "a published system's name"),
+    ],
+)
+def test_new_takes_no_name_that_means_something_else(tinyscene, tmp_path: Path, monkeypatch, name, what):
+    monkeypatch.chdir(tmp_path)
+    answer = tinyscene("new", name)
+    assert answer.code == 2
+    assert answer.err.count("\n") == 1
+    assert f"is {what}" in answer.err
+    assert not list(tmp_path.iterdir())
+
+
 def test_unknown_system_gets_the_closest_name(tinyscene):
     answer = tinyscene("show", "dsnm-1")
     assert answer.code == 2
@@ -73,3 +100,10 @@ def test_a_file_without_a_system_says_how_to_write_one(tinyscene, tmp_path: Path
     answer = tinyscene("show", tmp_path / "empty.py")
     assert answer.code == 2
     assert "tinyscene new mine" in answer.err
+
+
+@pytest.mark.parametrize("name", list(systems()))
+def test_every_system_can_be_written_and_read_again(name, tinyscene, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert tinyscene("new", "mine", "--from", name).code == 0
+    assert load_system("./mine.py") == load_system(name).but(name="mine")

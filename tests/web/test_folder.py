@@ -51,7 +51,7 @@ def test_what_is_someone_elses_stays(tmp_path, first):
 
 def test_a_file_of_that_name(tmp_path):
     (tmp_path / "page").write_text("mine")
-    with pytest.raises(OutputError, match="holds a file's name"):
+    with pytest.raises(OutputError, match="page is a file; a new or empty folder"):
         write_folder(FILES, tmp_path / "page")
     assert (tmp_path / "page").read_text() == "mine"
 
@@ -63,12 +63,55 @@ def test_a_full_disk_leaves_the_older_page(tmp_path, monkeypatch):
     real = os.replace
 
     def replace(source, target):
-        if Path(source).name == "new":
+        if Path(source).parent.name == "new" and Path(target).name == "model.onnx":
             raise OSError(28, "No space left on device")
         real(source, target)
 
     monkeypatch.setattr(os, "replace", replace)
-    with pytest.raises(OutputError, match="No space left on device"):
+    with pytest.raises(OutputError, match=r"No space left on device\. Free some room or choose another place"):
         write_folder({**FILES, "index.html": b"new"}, folder)
     assert tree(folder) == before
     assert os.listdir(tmp_path) == ["page"]
+
+
+def test_the_folder_stays_the_same_one(tmp_path, monkeypatch):
+    """A shell may stand in it: --export ."""
+    folder = tmp_path / "page"
+    folder.mkdir()
+    folder.chmod(0o750)
+    before = folder.stat()
+    monkeypatch.chdir(folder)
+    for _ in "ab":
+        write_folder(FILES, Path())
+        assert (folder.stat().st_ino, folder.stat().st_mode) == (before.st_ino, before.st_mode)
+        assert Path.cwd() == folder
+        assert set(tree(folder)) == {*FILES, LIST}
+        assert sorted(os.listdir(folder)) == sorted({*(name.partition("/")[0] for name in FILES), LIST})
+
+
+def test_what_is_foreign_is_not_walked(tmp_path, monkeypatch):
+    (tmp_path / "deep" / "deeper").mkdir(parents=True)
+    (tmp_path / LIST).write_text('{"files": ["linked/a"]}')
+    monkeypatch.setattr(Path, "rglob", lambda *_: pytest.fail("walked"))
+    with pytest.raises(OutputError, match="holds deep, which is not of such a page"):
+        write_folder(FILES, tmp_path)
+    (tmp_path / "deep" / "deeper").rmdir()
+    (tmp_path / "deep").rmdir()
+    (tmp_path / "linked").symlink_to("/")
+    with pytest.raises(OutputError, match="holds linked, which"):
+        write_folder(FILES, tmp_path)
+
+
+def test_a_folder_that_cannot_be_listed(tmp_path, monkeypatch):
+    def iterdir(_):
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    with pytest.raises(OutputError, match=r"cannot be written: No such file or directory\. Choose another place"):
+        write_folder(FILES, tmp_path)
+
+
+def test_a_link_to_nothing(tmp_path):
+    (tmp_path / "page").symlink_to("nowhere")
+    with pytest.raises(OutputError, match="page is a link to nothing; a new or empty folder"):
+        write_folder(FILES, tmp_path / "page")

@@ -6,6 +6,7 @@ import http.client
 import json
 import re
 import socket
+import threading
 from urllib.parse import urlsplit
 
 import pytest
@@ -68,6 +69,24 @@ def test_foreign_names_are_turned_away(ask, port):
         assert answer.status == 421, host
         assert b"\x08" not in body
     assert ask("/model.onnx", host=f"localhost:{port}")[0].status == 200
+
+
+@pytest.mark.parametrize(("told", "status"), [(80, 200), (81, 421)])
+def test_the_port_of_http_may_be_left_away(told, status):
+    with server(FILES) as serving:
+        port = serving.server_address[1]
+        serving.server_address = ("127.0.0.1", told)  # 80 itself is not everyone's to take
+        thread = threading.Thread(target=serving.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            for host, wanted in (("localhost", status), ("127.0.0.1", status), (f"localhost:{told}", 200)):
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+                connection.request("HEAD", "/", headers={"Host": host})
+                assert connection.getresponse().status == wanted, host
+                connection.close()
+        finally:
+            serving.shutdown()
+            thread.join()
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])

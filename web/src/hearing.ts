@@ -202,6 +202,7 @@ export class Hearing {
       failed: (words: string) => {
         this.stopMicrophone()
         this.tell(words)
+        this.player.close()
         this.answer.nothing()
         this.state('ready')
       },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -33,9 +34,11 @@ class DeviceResponse:
     but for what rings on longer than a frame, at a tenth of the time.
 
     Args:
-        folder: of impulse responses, in any audio format, sub-folders too. They are read at the first use.
+        folder: of impulse responses, in any audio format, sub-folders too. They are read when the part is made.
         p: probability that a clip is convolved, 0 to 1.
         exclude: names of files not to use, such as responses that only test devices may have.
+
+    Raises AudioError for a file that is no audio or silent: here, since workers that load data can tell nobody.
     """
 
     places = ("wave", "spectrum")
@@ -44,13 +47,14 @@ class DeviceResponse:
         within("DeviceResponse.p", p, 0, 1)
         self.p = p
         self.files = sound_files("DeviceResponse", folder, exclude)
+        self._sounds = [_sound(str(path), path.stat().st_mtime_ns) for path in self.files]
         self._responses: dict[int, list[np.ndarray]] = {}  # by rate
         self._gains: dict[tuple[int, int], np.ndarray] = {}  # by rate and bins
 
     def responses(self, rate_hz: int) -> list[np.ndarray]:
-        """Each file's response at this rate, (time,) float32. Raises AudioError for a file that is none."""
+        """Each file's response at this rate, (time,) float32."""
         if rate_hz not in self._responses:
-            self._responses[rate_hz] = [_response(str(path), rate_hz) for path in self.files]
+            self._responses[rate_hz] = [_response(sound, rate, rate_hz) for sound, rate in self._sounds]
         return self._responses[rate_hz]
 
     def gains(self, rate_hz: int, n_bins: int) -> np.ndarray:
@@ -90,14 +94,19 @@ class DeviceResponse:
         return replace(batch, x=x)
 
 
-def _response(name: str, rate_hz: int) -> np.ndarray:
+@lru_cache(maxsize=1024)
+def _sound(name: str, changed_ns: int) -> tuple[np.ndarray, int]:
+    """A file's waveform, (time,) float32, and its rate in Hz; `changed_ns` has it read again when it was changed."""
     waveform, rate = read_audio(name)
+    if not waveform.any():
+        raise AudioError(f"{name} is silent; an impulse response is taken. Name it in DeviceResponse.exclude.")
+    return waveform, rate
+
+
+def _response(waveform: np.ndarray, rate: int, rate_hz: int) -> np.ndarray:
     response = resample(waveform, rate, rate_hz).astype(np.float64)
     response = response[np.argmax(np.abs(response)) :]
-    energy = np.sum(response**2)
-    if energy == 0:
-        raise AudioError(f"{name} is silent; an impulse response is taken. Name it in DeviceResponse.exclude.")
-    return (response / np.sqrt(energy)).astype(np.float32)
+    return (response / np.linalg.norm(response)).astype(np.float32)
 
 
 def _power_gains(response: np.ndarray, n_bins: int) -> np.ndarray:

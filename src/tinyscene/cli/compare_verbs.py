@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import ModelError, SettingError, command
+from ..errors import ModelError, OutputError, SettingError, command, within
 from .words import counted
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def compare(
 
     if len(sources) < 2:
         raise SettingError("tinyscene compare takes two runs or predictions or more; 1 came.")
-    _apart(sources, {"--markdown": markdown, "--latex": latex})
+    _apart(sources, {"--markdown": (markdown, ".md"), "--latex": (latex, ".tex")})
     found = compared(opened(sources), seed)
     for path, written in ((markdown, as_markdown), (latex, as_latex)):
         if path is not None:
@@ -77,7 +78,7 @@ def ensemble(
             f"the rule '{rule}' takes --held-out once for each of {len(sources)} systems, in their order, or run "
             f"folders alone, which know what they held out; {len(fitted_on)} came."
         )
-    _apart([*sources, *fitted_on], {"--out": out})
+    _apart([*sources, *fitted_on], {"--out": (out, ".csv")})
     systems = opened(sources)
     matched = aligned(systems)
     if of_runs:
@@ -108,7 +109,7 @@ def calibrate(
     run: Annotated[Path, typer.Argument(help="A run folder that was evaluated.", show_default=False)],
     stage: Annotated[str | None, typer.Option(help="Which stage (default: the newest).")] = None,
     unknown_below: Annotated[
-        float, typer.Option("--unknown-below", min=0, max=1, help="Confidence below which a live scene is unknown.")
+        float, typer.Option("--unknown-below", help="Confidence, 0 to 1, below which a live scene is unknown.")
     ] = 0.0,
 ) -> None:
     """Fit a temperature on held-out training clips; say what it does to log loss and calibration on the test clips.
@@ -122,6 +123,7 @@ def calibrate(
     from .run_verbs import opened as opened_run
     from .show import print_table
 
+    within("--unknown-below", unknown_below, 0, 1)
     prepared, _ = opened_run(run)
     stages = {own.name: own for own in finished_stages(prepared, run)}
     if not stages:
@@ -166,6 +168,8 @@ def _file_of(path: Path) -> Path:
     if not path.is_dir():
         if not path.exists():
             raise ModelError(f"{path} does not exist; name a run folder, or a CSV that tinyscene evaluate has written.")
+        if path.is_file():  # a pipe can be read once
+            _text(path)
         return path
     facts = _evaluation(path)
     for weights in sorted(path.glob("*/weights.pt")):
@@ -178,6 +182,17 @@ def _file_of(path: Path) -> Path:
     if "no measure" in str(facts["data"]["split"]):  # trained on the test clips too
         typer.echo(f"note: {path}: {facts['data']['split']}", err=True)
     return path / str(facts["predictions"])
+
+
+def _text(path: Path) -> None:
+    """Refuse what is no text before its bytes are told as columns."""
+    try:
+        with path.open("rb") as file:
+            begin = file.read(1_000)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}. Name a file that may be read.") from None
+    if any(byte < 32 and byte not in b"\t\n\r" for byte in begin):
+        raise ModelError(f"{path} is no text; name a run folder, or a CSV that tinyscene evaluate has written.")
 
 
 def _evaluation(run: Path) -> dict[str, Any]:
@@ -208,15 +223,20 @@ def _held_out_of(run: Path) -> Predictions:
     return held_out_predictions(prepared, run, stages[name])
 
 
-def _apart(read: list[Path], written: dict[str, Path | None]) -> None:
-    """Refuse to write over what is read, and two things to one place."""
+def _apart(read: list[Path], written: dict[str, tuple[Path | None, str]]) -> None:
+    """Refuse other endings, to write over what is read or two things to one place, and where nothing can be written."""
     taken = {path.resolve(): str(path) for path in read}
-    for option, path in written.items():
+    for option, (path, ending) in written.items():
         if path is None:
             continue
+        if path.suffix.lower() != ending:
+            raise SettingError(f"{option} takes the name of a {ending} to write; {path} came.")
         if path.resolve() in taken:
             raise SettingError(f"{option} takes another place than {taken[path.resolve()]}; {path} came.")
         taken[path.resolve()] = option
+        if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+            why = "it is a folder" if path.is_dir() else f"{path.parent} is no folder that may be written"
+            raise OutputError(f"{path} cannot be written: {why}. Choose another place for {option}.")
 
 
 VERBS = (compare, ensemble, calibrate)

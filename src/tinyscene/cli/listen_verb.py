@@ -44,15 +44,13 @@ def listen(
     smooth: Annotated[int, typer.Option(min=1, help="Decisions whose mean is told.")] = 1,
     unknown_below: Annotated[
         float | None,
-        typer.Option(
-            "--unknown-below", min=0, max=1, help="Score below which a scene is unknown (default: the model's)."
-        ),
+        typer.Option("--unknown-below", help="Score, 0 to 1, below which a scene is unknown (default: the model's)."),
     ] = None,
     seconds: Annotated[float | None, typer.Option(help="Stop after so much sound (default: at Ctrl-C).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
 ) -> None:
     """Say what scene a microphone hears, hop after hop, until Ctrl-C."""
-    from ..errors import SettingError
+    from ..errors import SettingError, within
     from ..runtime.classifier import Classifier
     from ..runtime.stream import Stream
 
@@ -60,6 +58,8 @@ def listen(
         raise SettingError(f"--seconds takes more than 0; {seconds:g} came.")
     if wav and device is not None:
         raise SettingError("--wav and --device exclude each other; give one.")
+    if unknown_below is not None:
+        within("--unknown-below", unknown_below, 0, 1)
     classifier = Classifier(model)
     card = classifier.card
     stream = Stream(classifier, hop, smooth, unknown_below)

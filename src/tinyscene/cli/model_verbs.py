@@ -41,6 +41,11 @@ def classify(
     if as_json and as_csv:
         raise SettingError("--json and --csv exclude each other; give one.")
     model, files = model_and_files(paths)
+    folder = next((file for file in files if file.is_dir()), None)
+    if folder is not None:
+        raise SettingError(
+            f"{folder} is a folder; audio files are taken. Folders: {command('classify-all', folder)} --out FILE.csv"
+        )
     if not files:
         raise SettingError(f"{model} is asked about no audio file; name one behind it.")
     classifier = Classifier(model, quick_start=len(files) < FEW)
@@ -114,7 +119,7 @@ def info(
     rows["checksum"] = "fits"
     for key, value in rows.items():
         print(f"{key:9} {value}")
-    print(f"\nnext: {command('classify', model, 'FILE...')}")
+    print(f"\nnext: {command('classify', *(() if model == SHIPPED else (model,)), 'FILE...')}")
 
 
 VERBS = (classify, info)

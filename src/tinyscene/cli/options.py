@@ -22,10 +22,23 @@ Hop = Annotated[
     float | None, typer.Option(help="Seconds between windows (default: the window's length).", callback=_hop)
 ]
 
+_SOUNDS = (".wav", ".mp3", ".ogg", ".flac", ".m4a", ".aac", ".aif", ".aiff", ".opus")
+
+
+def _model(path: Path) -> Path:
+    if path.suffix.lower() in _SOUNDS:
+        raise SettingError(
+            f"{path} is a sound, and a model file is taken here. `tinyscene classify` takes sounds, `listen` does with "
+            "--wav, and on the page of `web` they are dropped."
+        )
+    return path
+
+
 OneModel = Annotated[
     Path,
     typer.Argument(
         metavar="[MODEL]",
+        callback=_model,
         help="A model file (.onnx).",
         show_default="the one that comes with tinyscene: ten sounds of ESC-10",
     ),

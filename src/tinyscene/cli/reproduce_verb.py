@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import command, unknown
+from ..errors import SettingError, command, unknown
 
 
 def reproduce(
@@ -49,6 +49,11 @@ def reproduce(
     from .run_verbs import pairs, robust_record
     from .show import progress_bar
 
+    if name.partition(":")[0].endswith(".py"):
+        raise SettingError(
+            f"tinyscene reproduce takes the name of a system or of a report, since a file has no published tables; {name} "
+            f"came. Train it with: {command('train', name, '--data', data, '--out', out)}"
+        )
     whole = reproductions()
     known = systems()
     if name in whole:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import keyword
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -73,9 +76,28 @@ def new(
     path = Path(f"{stem}.py")
     if path.exists():
         raise OutputError(f"{path} exists already; choose another name or delete it.")
+    if what := _taken(stem):
+        raise SettingError(f"'{stem}' is {what}; choose another name, such as my-{stem.strip('_')}.")
     text = system_source(load_system(source).but(name=stem), source)
     write_whole(path, text)
     print(f"wrote {path}\nnext: edit it, then {command('train', f'./{path}', *TRAIN)}")
+
+
+def _taken(name: str) -> str:
+    """Whose name it is already; '' if nobody's. NAME.py would be imported in a module's place by Python started here."""
+    from ..systems import systems as all_systems
+
+    if keyword.iskeyword(name):
+        return "a word of Python's own"
+    if name in all_systems():
+        return "a published system's name"
+    if name in sys.stdlib_module_names:
+        return "a module of Python's, which its file would hide"
+    try:
+        spec = find_spec(name)  # of an installed library; a folder without code in it has no origin
+    except ValueError:  # __main__
+        return "a module of Python's, which its file would hide"
+    return "a Python library's name, which its file would hide" if spec and spec.origin else ""
 
 
 VERBS = (systems, show, new)

@@ -140,15 +140,18 @@ def held_out_predictions(prepared: Prepared, folder: Path, stage: Stage) -> Pred
     """
     stages, rows = stages_of(prepared.system), prepared.split.train
     trained: Stage | None = stage
+    chain: list[str] = []  # of the recipe's own stages: one that `compress` has added takes its share from them
     while trained is not None:  # a clip that a stage before was trained on is not held out
         if isinstance(trained, Fit):
             _, own = inner_validation(prepared.dataset, prepared.split.train, trained.validation_share, prepared.seed)
             rows = np.intersect1d(rows, own)
+            chain += [trained.name] if trained.after is None else []
         trained = base_of(stages, trained)
     if not len(rows):
+        settings = " ".join(f"--set recipe.{name}.validation_share=0.1" for name in reversed(chain))
         raise SettingError(
             f"the stage {stage.name} of {folder} and those before it held no training clips out, and something is to "
-            f"be fitted on such: train with --set recipe.{stage.name}.validation_share=0.1."
+            f"be fitted on such: train anew with {settings}."
         )
     store = prepared.store(rows, "windows")
     network = restore(prepared, folder, stage)

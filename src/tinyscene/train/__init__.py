@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .machine import Machine
     from .objectives import SceneAndGroupLoss, group_membership
     from .per_device import PerDevice
+    from .pix2pix_fit import Pix2PixSettings
     from .schedules import CosineRestarts, CosineWarmup
     from .self_distill import SelfDistill
     from .stage import Stage
@@ -30,6 +31,7 @@ __all__ = [
     "Job",
     "Machine",
     "PerDevice",
+    "Pix2PixSettings",
     "SceneAndGroupLoss",
     "SelfDistill",
     "Stage",
@@ -56,6 +58,7 @@ __getattr__ = lazy_names(
         "Job": "job",
         "Machine": "machine",
         "PerDevice": "per_device",
+        "Pix2PixSettings": "pix2pix_fit",
         "SceneAndGroupLoss": "objectives",
         "group_membership": "objectives",
         "load": "checkpoints",

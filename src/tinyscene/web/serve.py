@@ -72,7 +72,8 @@ class _Answers(BaseHTTPRequestHandler):
         assert isinstance(self.server, _Server)
         port = self.server.server_address[1]
         path = self.path.partition("?")[0]
-        if self.headers.get("Host") not in (f"127.0.0.1:{port}", f"localhost:{port}"):
+        ends = (f":{port}", "") if port == 80 else (f":{port}",)  # clients leave away the port that http has anyway
+        if self.headers.get("Host") not in {f"{name}{end}" for name in ("127.0.0.1", "localhost") for end in ends}:
             return self._send(
                 HTTPStatus.MISDIRECTED_REQUEST, b"This server answers this machine alone.\n", ".txt", body
             )
