@@ -121,7 +121,7 @@ def figures(work: Path, seeds: list[int], system: str) -> dict[str, Any]:
 
 def of_form(work: Path, seeds: list[int], path: str) -> dict[str, Any]:
     """Accuracy by seed and fold, and the figures of each seed over all 400 clips, at temperature 1 and fitted."""
-    folds, pooled, calibrated, right = [], [], [], []
+    folds, pooled, calibrated, right, recordings = [], [], [], [], np.empty(0)
     for seed in seeds:
         said = [Predictions.read_csv(run_of(work, seed, fold) / path) for fold in FOLDS]
         folds.append([float((one.probabilities.argmax(1) == one.target).mean()) for one in said])
@@ -143,7 +143,8 @@ def of_form(work: Path, seeds: list[int], path: str) -> dict[str, Any]:
         calibrated.append(short(joined(cooled)))
         every = joined(said)
         right.append(every.probabilities.argmax(1) == every.target)
-    low, high = interval(np.mean(right, 0), np.asarray(every.recordings))
+        recordings = np.asarray(every.recordings)  # the same of every seed
+    low, high = interval(np.mean(right, 0), recordings)
     return {"folds": folds, "seeds": pooled, "calibrated": calibrated, "interval": [low, high]}
 
 

@@ -109,7 +109,11 @@ def trained(name: str, pair: tuple[int, int], seed: int, data: Path, work: Path,
     for fold in pair:
         own = clips.fold == str(fold)
         Predictions(
-            clips.classes, probabilities[own], clips.target[own], files=files[own], recordings=recordings[own]
+            clips.classes,
+            probabilities[own],
+            clips.target[own],
+            files=list(files[own]),
+            recordings=list(recordings[own]),
         ).write_csv(work / csv_of(name, pair, fold, seed))
     return {"cpu_seconds": spent, "precision": precision, "machine": circumstances()}
 

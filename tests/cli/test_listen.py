@@ -283,7 +283,7 @@ def test_view_of_silence_and_clipping():
     assert "0.0 dBFS clipped 2.0 %" in shown
 
 
-@pytest.mark.parametrize("came", ["nan", "2", "-0.1"])
+@pytest.mark.parametrize("came", ["nan", "1.5", "-0.1"])
 def test_unknown_below_says_what_it_takes(tinyscene, came):
     answer = tinyscene("listen", "--wav", "none.wav", "--unknown-below", came)
     assert answer.code == 2

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-import pytest
-
 from tinyscene import load_system
 from tinyscene.systems import systems
 

@@ -112,7 +112,7 @@ def _response(waveform: np.ndarray, rate: int, rate_hz: int) -> np.ndarray:
 def _power_gains(response: np.ndarray, n_bins: int) -> np.ndarray:
     """(n_bins,) the mean of |response|^2 over the frequencies nearest to each bin."""
     finer = 8
-    size = max(2 * (n_bins - 1) * finer, next_fast_len(len(response)))
+    size = max(2 * (n_bins - 1) * finer, len(response))
     size = -(-size // (2 * (n_bins - 1))) * 2 * (n_bins - 1)  # so that bins fall on its frequencies
     power = np.abs(np.fft.rfft(response, size)) ** 2
     nearest = np.rint(np.arange(len(power)) * (n_bins - 1) / (len(power) - 1)).astype(np.int64)

@@ -84,7 +84,7 @@ def new(
 
 
 def _taken(name: str) -> str:
-    """Whose name it is already; '' if nobody's. NAME.py would be imported in a module's place by Python started here."""
+    """Whose name it is already; '' if nobody's. Python started beside NAME.py would import it in a module's place."""
     from ..systems import systems as all_systems
 
     if keyword.iskeyword(name):
