@@ -30,7 +30,6 @@ from tinyscene import load_system
 from tinyscene.augment import (
     AutoLevel,
     BinGains,
-    DeviceDifference,
     DeviceResponse,
     FreqMixStyle,
     SpectrumCorrection,
@@ -147,12 +146,10 @@ VARIANTS: dict[str, Variant] = {
     "random curves of 4 dB (tiny-vgg)": lambda system, *_: system,
     "Freq-MixStyle": of_all(without_curve, STYLE),
     "spectrum correction": of_all(without_curve, bands(Spec(SpectrumCorrection, p=0.5, main="a"))),
-    "differences of devices": of_all(without_curve, bands(Spec(DeviceDifference, p=0.9, main="a"))),
     "auto level": of_all(without_curve, features(Spec(AutoLevel, p=0.5))),
     "FFT-bin gains": of_all(without_curve, spectrum(Spec(BinGains, alpha=0.5))),
     "device responses": of_all(without_curve, responses),
     "responses, Freq-MixStyle": of_all(without_curve, responses, STYLE),
-    "responses, curves": responses,
 }
 
 
