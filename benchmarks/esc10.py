@@ -216,7 +216,7 @@ def page(facts: dict[str, Any]) -> str:
         "",
         f"Five official folds, none of a recording in two of them; seeds {', '.join(map(str, seeds))}; means over the "
         "seeds. From scratch, on the four other folds alone; the last epoch's weights; no clip of a fold chose "
-        f"anything for it ([how](esc10_choice.md)), but that trials before, on other code, looked at fold {CHOSEN_ON}: "
+        f"anything for it (`esc10_choice.py`), but that trials before, on other code, looked at fold {CHOSEN_ON}: "
         "the others stand apart. "
         "Intervals: recordings drawn anew. Calibrated: with a temperature fitted on the other folds' answers. int8 is "
         f"the simulated network; the exported file, from the audio on, differs in accuracy by at most "
