@@ -82,5 +82,5 @@ def test_nothing_is_measured_unless_wanted(tmp_path):
 
 def test_without_codecarbon_the_extra_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "codecarbon", None)
-    with pytest.raises(MissingExtraError, match=r"tinyscene\[energy\]"), measured_energy(tmp_path, "training"):
+    with pytest.raises(MissingExtraError, match=r"\.\[energy\]"), measured_energy(tmp_path, "training"):
         pass

@@ -49,7 +49,12 @@ def test_a_page_that_was_not_built(tinyscene, tiny, tmp_path, monkeypatch):
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C comes another way there")
 def test_ctrl_c_ends_it_quietly(built, tiny):
     words = [sys.executable, "-m", "tinyscene", "web", tiny, "--no-open", "--port", "0"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+
+    def heed() -> None:  # a background job of a shell ignores it, and so does what it starts
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(words, **pipes, preexec_fn=heed) as process:  # type: ignore[call-overload]
         assert process.stdout
         address = process.stdout.readline().strip()
         with urllib.request.urlopen(address, timeout=10) as answer:

@@ -51,7 +51,7 @@ def reproduce(
 
     if name.partition(":")[0].endswith(".py"):
         raise SettingError(
-            f"tinyscene reproduce takes the name of a system or of a report, since a file has no published tables; "
+            f"reproduce takes the name of a system or of a report, since a file has no published tables; "
             f"{name} came. Train it with: {command('train', name, '--data', data, '--out', out)}"
         )
     whole = reproductions()
