@@ -257,7 +257,8 @@ def machine() -> dict[str, Any]:
     if Path("/proc/cpuinfo").is_file():
         found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
         cpu = found[1] if found else cpu
-    return {**circumstances(), "cpu": cpu, "threads": torch.get_num_threads()}
+    about = {key: value for key, value in circumstances().items() if key != "command"}  # it names folders
+    return {**about, "cpu": cpu, "threads": torch.get_num_threads()}
 
 
 def page(rows: list[dict[str, Any]], pooled: Mapping[str, Any]) -> str:

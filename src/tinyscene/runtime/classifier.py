@@ -192,7 +192,7 @@ class Classifier:
         windows = (window for window in windows if not sounding or np.ptp(window) > SILENCE_RANGE)
         while part := list(islice(windows, self._at_once)):
             together = np.stack(part)
-            yield self.raw(together), power(together)
+            yield self.raw(together), power(together) if self.card.quiet_db else np.ones(len(together))
 
     def hop(self, hop_s: float | None) -> int | None:
         """Samples from window to window, at the model's rate; None: side by side."""

@@ -46,7 +46,9 @@ def sounding(windows: np.ndarray, quiet_db: float = 0.0) -> np.ndarray:
     mean. So are, with `quiet_db`, those that many dB below its loudest.
     """
     heard = np.ptp(windows, axis=-1) > SILENCE_RANGE
-    return heard & loud(power(windows), quiet_db) if heard.any() else np.ones_like(heard)
+    if quiet_db and heard.any():
+        heard &= loud(power(windows), quiet_db)
+    return heard if heard.any() else np.ones_like(heard)
 
 
 def power(windows: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """TinyVGG: tinyscene's own system, for sounds of one's own; made on ESC-10, from nothing else.
 
-"ours" it is throughout; "nested" beside a number: chosen by nested cross-validation (benchmarks/esc10_choice.md), and
-"probe": by trials on fold 1 before. docs/esc10.md holds the evidence.
+All numbers are ours: "nested" beside one says that it was chosen by nested cross-validation, see
+benchmarks/esc10_choice.md, "probe" by trials on fold 1, on other code, before. docs/esc10.md holds the evidence.
 """
 
 from torch.optim import AdamW
@@ -77,7 +77,7 @@ TINY_VGG = System(
         Spec(
             Fit,
             name="fit",
-            epochs=100,
+            epochs=100,  # nested, with the augmentations
             batch_size=32,
             optimizer=Spec(AdamW, lr=3e-3, weight_decay=0.05),  # probe
             schedule=Spec(CosineWarmup, warmup_epochs=5, warmup_lr=0.0, lr_min=0.0),
