@@ -190,3 +190,31 @@ def test_an_unknown_form_is_refused(tmp_path):
         write_model(export, "spectrum", tmp_path / "tiny.onnx", waveforms)
     assert str(caught.value) == "--form takes features or waveform; 'spectrum' came."
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("form", "apart", "refused"),
+    [
+        ("waveform", [0.2, 0, 0, 0, 0, 0, 0, 0], False),  # one unsure window: a cell of its features fell the other way
+        ("features", [0.2, 0, 0, 0, 0, 0, 0, 0], True),  # the same features: nothing may differ so
+        ("waveform", [0.06] * 8, True),
+    ],
+)
+def test_an_int8_file_that_makes_its_features_may_differ_in_a_window_not_in_all(monkeypatch, form, apart, refused):
+    expected = np.tile([0.5, 0.5], (8, 1))
+    given = expected + np.array(apart)[:, None] * [1, -1]
+
+    class Session:
+        def __init__(self, *_: object, **__: object):
+            pass
+
+        def run(self, _: object, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+            return [given[feeds[form][:, 0].astype(int)]]
+
+    monkeypatch.setattr(model_file.onnxruntime, "InferenceSession", Session)
+    numbered = np.arange(8.0)[:, None]
+    if not refused:
+        model_file._compare(b"", form, numbered, expected, "int8")
+        return
+    with pytest.raises(ModelError, match="differs from the network"):
+        model_file._compare(b"", form, numbered, expected, "int8")
