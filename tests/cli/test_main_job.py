@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,18 @@ def test_exported_files_decide_as_the_simulated_network(run: Path):
     for name in ("narrow-int8-features.onnx", "narrow-int8-waveform.onnx"):
         assert figures["exported"][name]["accuracy"] == pytest.approx(simulated["accuracy"], abs=2 / 90)
         assert figures["exported"][name]["log_loss"] == pytest.approx(simulated["log_loss"], abs=0.02)
+
+
+def test_a_copied_run_is_whole_and_a_file_of_other_weights_is_left_out(tinyscene, run: Path, tmp_path: Path):
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy, copy_function=shutil.copyfile)
+    for weights in copy.glob("*/weights.pt"):
+        os.utime(weights)  # as a copy may leave it: newer than the exported files
+    assert "stale" not in json.loads(tinyscene("evaluate", copy, "--json").out)
+    (copy / "int8" / "weights.pt").write_bytes((copy / "int8" / "weights.pt").read_bytes() + b" ")
+    answer = tinyscene("evaluate", copy, "--json")
+    assert json.loads(answer.out)["stale"] == ["narrow-int8-features.onnx", "narrow-int8-waveform.onnx"]
+    assert "made of other weights" in answer.err
 
 
 def test_report_folder_has_page_json_and_tables(run: Path):

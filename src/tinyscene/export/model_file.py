@@ -41,6 +41,7 @@ class Export:
     claims: dict[str, Any]
     temperature: float = 1.0  # fitted on held-out training clips; the runtime divides by it
     unknown_below: float = 0.0
+    weights: str = ""  # checksum of the file they come from
 
 
 def write_model(export: Export, form: str, path: Path, waveforms: Tensor) -> Path:
@@ -90,6 +91,7 @@ def card_of(export: Export, form: str) -> ModelCard:
         temperature=export.temperature,
         unknown_below=export.unknown_below,
         quiet_db=system.inference.quiet_db,
+        weights=export.weights,
     )
 
 

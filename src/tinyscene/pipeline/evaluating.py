@@ -14,10 +14,11 @@ from ..errors import SettingError
 from ..evaluate import Predictions, measure, write_report
 from ..export import FORMS
 from ..runtime import Classifier
+from ..runtime.model_file import read_model_file
 from ..system import System
-from ..train import JOURNAL, WEIGHTS, Fit, Stage, read_journal
+from ..train import JOURNAL, Fit, Stage, read_journal
 from ..train.test_time import predict_augmented
-from .exporting import EVALUATION, model_path, stage_complexity
+from .exporting import EVALUATION, model_path, stage_complexity, weights_checksum
 from .preparing import Prepared, data_facts
 from .recipe import base_of, stages_of
 from .run_folder import RunRecord, write_json
@@ -61,7 +62,8 @@ def evaluate_run(prepared: Prepared, record: RunRecord, folder: Path, hop_s: flo
         for path in (model_path(prepared, folder, name, form) for form in FORMS):
             if not path.is_file():
                 continue
-            if path.stat().st_mtime < (own / WEIGHTS).stat().st_mtime:
+            made_of = read_model_file(path)[1].weights
+            if made_of and made_of != weights_checksum(own):
                 stale.append(path.name)
                 continue
             with prepared.progress(f"classify with {path.name}") as report:

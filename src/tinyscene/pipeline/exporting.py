@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from ..errors import ModelError, SettingError, command, unknown
 from ..evaluate import count_complexity
 from ..export import Export, write_model
 from ..runtime import cut_windows
-from ..train import Stage
+from ..train import WEIGHTS, Stage
 from .preparing import Prepared
 from .recipe import base_of, stages_of
 from .stages import finished_stages, restore
@@ -82,8 +83,14 @@ def export_of(prepared: Prepared, folder: Path, stage_name: str | None = None) -
         precision=stage.precision,
         complexity=stage_complexity(prepared, folder, stage),
         claims=_measured(folder, name, prepared),
+        weights=weights_checksum(folder / name),
         **calibration(folder, name),
     )
+
+
+def weights_checksum(stage_folder: Path) -> str:
+    """What a model file's card says of the weights in a stage's folder: copies and clocks do not change it."""
+    return hashlib.sha256((stage_folder / WEIGHTS).read_bytes()).hexdigest()[:16]
 
 
 def model_path(prepared: Prepared, folder: Path, stage: str, form: str, format: str = FORMATS[0]) -> Path:

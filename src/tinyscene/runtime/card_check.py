@@ -37,7 +37,7 @@ _LARGEST_NUMBER = 1e9  # of what has no range of its own: frequencies, floors, w
 
 def check_card(name: str, card: ModelCard) -> None:
     """ModelError, naming the file `name`, unless the card is one that this runtime can work with."""
-    for key in ("name", "system", "version", "created"):
+    for key in ("name", "system", "version", "created", "weights"):
         _text(f"{name}: tinyscene.model.{key}", getattr(card, key))
     where = f"{name}: tinyscene.model.labels"
     if not isinstance(card.labels, (list, tuple)) or not 1 <= len(card.labels) <= _MOST_LABELS:

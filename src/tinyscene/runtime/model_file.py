@@ -24,7 +24,7 @@ LARGEST_FILE, LARGEST_CARD = 64 << 20, 4 << 20  # bytes: a hundred times what th
 _AGAIN = "Copy or download it again."
 
 
-_OFF = {"temperature": 1.0, "unknown_below": 0.0, "quiet_db": 0.0}
+_OFF = {"temperature": 1.0, "unknown_below": 0.0, "quiet_db": 0.0, "weights": ""}
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,10 @@ class ModelCard:
     temperature: float = 1.0  # by which probabilities are softened (above 1) or sharpened; fitted on held-out clips
     unknown_below: float = 0.0  # the confidence below which a live scene is told as unknown
     quiet_db: float = 0.0  # windows so far below a clip's loudest are left out of its mean; 0: none
+    weights: str = ""  # the checksum of the run's weights that it was made of
 
     def to_json(self) -> str:
-        """The text of `tinyscene.model`; a calibration that does nothing is left out."""
+        """The text of `tinyscene.model`; what says nothing is left out."""
         content = {key: value for key, value in asdict(self).items() if _OFF.get(key) != value}
         return json.dumps({"format": FORMAT, **content}, ensure_ascii=False, separators=(",", ":"))
 
