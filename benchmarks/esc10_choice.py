@@ -13,10 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import sys
-import time
-from contextlib import nullcontext
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -25,33 +22,19 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
-import torch
 from esc10 import joined
+from esc10_training import answers, of_epochs, opened, plain, trained
 
 from tinyscene import load_system
-from tinyscene.data import Split
 from tinyscene.evaluate import Predictions, measure
 from tinyscene.evaluate.temperature import at_temperature, fit_temperature
 from tinyscene.files import make_folder, write_whole
-from tinyscene.pipeline import RunRecord, circumstances, prepare
-from tinyscene.system import Augment, System
-from tinyscene.train import Machine, predict, read_journal
+from tinyscene.pipeline import circumstances
+from tinyscene.train import read_journal
 
 HERE = Path(__file__).parent
 FOLDS = (1, 2, 3, 4, 5)
 LOG = "done.jsonl"
-
-
-def plain(system: System, epochs: int) -> System:
-    """No augmentation but the gain, so many epochs."""
-    return of_epochs(system.but(augment=Augment(bands=(system.augment.bands[0].but(curve_db=0.0),))), epochs)
-
-
-def of_epochs(system: System, epochs: int) -> System:
-    """The system with its first stage of so many epochs, a twentieth of them warming up."""
-    fit = system.recipe[0]
-    schedule = fit.fields["schedule"].but(warmup_epochs=max(1, epochs // 20))
-    return system.but(recipe=(fit.but(epochs=epochs, schedule=schedule), *system.recipe[1:]))
 
 
 CANDIDATES = {
@@ -79,7 +62,7 @@ def main() -> None:
             key = {"name": name, "folds": list(pair), "seed": chosen.seed}
             if any(row.items() >= key.items() for row in read_journal(chosen.work / LOG)):
                 continue
-            row = key | trained(name, pair, chosen.seed, data, chosen.work, chosen.precision)
+            row = key | one(name, pair, chosen.seed, data, chosen.work, chosen.precision)
             with (chosen.work / LOG).open("a") as file:
                 file.write(json.dumps(row) + "\n")
             print(name, pair, f"{row['cpu_seconds']:.0f} CPU s", flush=True)
@@ -88,33 +71,13 @@ def main() -> None:
     print(text)
 
 
-def trained(name: str, pair: tuple[int, int], seed: int, data: Path, work: Path, precision: str) -> dict[str, Any]:
+def one(name: str, pair: tuple[int, int], seed: int, data: Path, work: Path, precision: str) -> dict[str, Any]:
     """One training without the two folds; its answers on both lie in --work."""
-    torch.set_num_threads(1)
-    system = CANDIDATES[name](load_system("tiny-vgg"))
-    prepared = prepare(system, RunRecord(system.name, str(data), seed, "1"), lambda _: nullcontext(lambda *_: None))
-    held_out = np.isin(prepared.dataset.fold.astype(str), list(map(str, pair)))
-    split = Split(np.flatnonzero(~held_out), np.flatnonzero(held_out), f"without folds {pair[0]} and {pair[1]}")
-    prepared = replace(prepared, split=split).with_learned()
-    stage, folder = prepared.system.recipe[0].build(), work / "training"
-    began = time.process_time()
-    job = prepared.job(stage, folder, False, Machine("cpu", precision), False)
-    network = stage.run(prepared.network(), job, folder)
-    spent = time.process_time() - began
-    shutil.rmtree(folder)
-    store = prepared.store(split.test, "windows")
-    probabilities = predict(network, prepared.front_end.finish, prepared.decide, store, np.arange(len(store)))
-    clips = prepared.dataset.take(split.test)
-    files, recordings = np.asarray(list(map(str, clips.files))), np.asarray(list(map(str, clips.recording)))
+    prepared = opened(CANDIDATES[name](load_system("tiny-vgg")), data, seed, pair)
+    network, spent = trained(prepared, work / "training", precision)
     for fold in pair:
-        own = clips.fold == str(fold)
-        Predictions(
-            clips.classes,
-            probabilities[own],
-            clips.target[own],
-            files=list(files[own]),
-            recordings=list(recordings[own]),
-        ).write_csv(work / csv_of(name, pair, fold, seed))
+        rows = np.flatnonzero(prepared.dataset.fold.astype(str) == str(fold))
+        answers(prepared, network, rows).write_csv(work / csv_of(name, pair, fold, seed))
     return {"cpu_seconds": spent, "precision": precision, "machine": circumstances()}
 
 

@@ -12,11 +12,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import sys
-import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +21,7 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
-import torch
+from esc10_training import answers, of_epochs, opened, trained
 
 from tinyscene import load_system
 from tinyscene.augment import (
@@ -37,10 +34,9 @@ from tinyscene.augment import (
 from tinyscene.data.simulate_devices import simulate_devices
 from tinyscene.evaluate import Predictions
 from tinyscene.files import make_folder, write_whole
-from tinyscene.pipeline import RunRecord, prepare
 from tinyscene.spec import Spec
 from tinyscene.system import System
-from tinyscene.train import Machine, predict, read_journal
+from tinyscene.train import read_journal
 
 HERE = Path(__file__).parent
 FOLDS = (1, 2, 3, 4, 5)
@@ -80,7 +76,7 @@ def main() -> None:
             key = {"name": name, "fold": fold, "epochs": chosen.epochs, "seed": chosen.seed}
             if any(row.items() >= key.items() for row in read_journal(chosen.work / LOG)):
                 continue
-            row = key | trained(key, mobile, data / "micirp" / "ir", taken, chosen.work, chosen.precision)
+            row = key | one(key, mobile, data / "micirp" / "ir", taken, chosen.work, chosen.precision)
             with (chosen.work / LOG).open("a") as file:
                 file.write(json.dumps(row) + "\n")
             print(name, fold, f"{row['cpu_seconds']:.0f} CPU s", flush=True)
@@ -153,34 +149,14 @@ VARIANTS: dict[str, Variant] = {
 }
 
 
-def trained(
+def one(
     key: dict[str, Any], mobile: Path, folder: Path, taken: tuple[str, ...], work: Path, precision: str
 ) -> dict[str, Any]:
     """One training; its answers on all test devices lie in --work."""
-    torch.set_num_threads(1)
-    system = VARIANTS[key["name"]](load_system("tiny-vgg"), folder, taken)
-    fit = system.recipe[0]
-    schedule = fit.fields["schedule"].but(warmup_epochs=max(1, key["epochs"] // 20))
-    system = system.but(recipe=(fit.but(epochs=key["epochs"], schedule=schedule),))
-    record = RunRecord(system.name, str(mobile), key["seed"], str(key["fold"]))
-    prepared = prepare(system, record, lambda _: nullcontext(lambda *_: None)).with_learned()
-    stage, run = prepared.system.recipe[0].build(), work / "training"
-    began = time.process_time()
-    network = stage.run(prepared.network(), prepared.job(stage, run, False, Machine("cpu", precision), False), run)
-    spent = time.process_time() - began
-    shutil.rmtree(run)
-    store = prepared.store(prepared.split.test, "windows")
-    said = predict(network, prepared.front_end.finish, prepared.decide, store, np.arange(len(store)))
-    clips = prepared.dataset.take(prepared.split.test)
-    columns = {name: list(map(str, getattr(clips, name))) for name in ("files", "device", "recording")}
-    Predictions(
-        clips.classes,
-        said,
-        clips.target,
-        files=columns["files"],
-        devices=columns["device"],
-        recordings=columns["recording"],
-    ).write_csv(work / csv_of(key))
+    system = of_epochs(VARIANTS[key["name"]](load_system("tiny-vgg"), folder, taken), key["epochs"])
+    prepared = opened(system, mobile, key["seed"], (key["fold"],))
+    network, spent = trained(prepared, work / "training" / csv_of(key), precision)
+    answers(prepared, network, prepared.split.test).write_csv(work / csv_of(key))
     return {"cpu_seconds": spent, "precision": precision}
 
 

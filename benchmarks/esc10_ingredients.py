@@ -1,0 +1,285 @@
+"""What each ingredient of a recipe gives tiny-vgg on ESC-10, alone: writes benchmarks/esc10_ingredients.md.
+
+    python benchmarks/esc10_ingredients.py --data DIR [--choice runs/esc10-choice] [--only NAME ...] [--seed 1]
+
+DIR (TINYSCENE_DATA without) holds esc10 and micirp. Every row is trained on the five folds; none of it chooses
+anything (benchmarks/esc10_choice.py does). --choice is the --work of esc10_choice.py: what its networks say of folds
+that they have not heard is one of the teachers. What is done is kept in --work and not done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from esc10 import FOLDS, joined, short
+from esc10_choice import csv_of
+from esc10_training import answers, of_epochs, opened, plain, told, trained
+from torch import nn
+
+from tinyscene import load_system
+from tinyscene.augment import BinGains, DeviceResponse, FreqMixStyle, Mixup, SpecAugment, Tempo, TimeRoll
+from tinyscene.evaluate import Predictions
+from tinyscene.evaluate.temperature import at_temperature, fit_temperature
+from tinyscene.files import make_folder, write_whole
+from tinyscene.pipeline.preparing import Prepared
+from tinyscene.spec import Spec
+from tinyscene.system import System
+from tinyscene.train import Distill, predict, read_journal
+from tinyscene.train.test_time import predict_augmented
+
+HERE = Path(__file__).parent
+LOG = "done.jsonl"
+LOOKS = 10
+LAST = "all of tiny-vgg, 100 epochs"
+WIDE = (24, 40, 64, 64, 72)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: the system, and who teaches it or in what other way a trained network is asked."""
+
+    system: Callable[[System, Path], System]
+    teacher: str = ""  # "unheard", "heard": see `taught_by`
+    of: str = ""  # a row whose networks are asked again
+    looks: int = 1
+    watched: bool = False  # asked about the held-out fold after every epoch
+
+
+class Watch(pl.Callback):
+    """What the network reaches on the held-out clips, epoch after epoch: nothing learns of it."""
+
+    def __init__(self, prepared: Prepared):
+        self.prepared, self.store = prepared, prepared.store(prepared.split.test, "windows")
+        self.target = prepared.dataset.take(prepared.split.test).target
+        self.accuracy: list[float] = []
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        network: Any = pl_module.network
+        network.eval()
+        finish, rows = self.prepared.front_end.finish, np.arange(len(self.store))
+        said = predict(network, finish, self.prepared.decide, self.store, rows)
+        self.accuracy.append(float((said.argmax(1) == self.target).mean()))
+        network.train()
+
+
+def place(name: str, *parts: Spec) -> Callable[[System, Path], System]:
+    """Plain, with these at that place, after what is there."""
+
+    def made(system: System, _: Path) -> System:
+        base = plain(system, 40)
+        return base.but(augment=replace(base.augment, **{name: (*getattr(base.augment, name), *parts)}))
+
+    return made
+
+
+def gain(**fields: Any) -> Callable[[System, Path], System]:
+    """Plain, with the gain changed."""
+    return lambda system, _: (base := plain(system, 40)).but(
+        augment=replace(base.augment, bands=(base.augment.bands[0].but(**fields),))
+    )
+
+
+def fit(**fields: Any) -> Callable[[System, Path], System]:
+    """Plain, with the training stage changed."""
+    return lambda system, _: (base := plain(system, 40)).but(recipe=(base.recipe[0].but(**fields), *base.recipe[1:]))
+
+
+def window(seconds: float, batch_size: int) -> Callable[[System, Path], System]:
+    """Plain, trained on windows of this length and asked in them."""
+    return lambda system, _: fit(batch_size=batch_size)(system, _).but(task=replace(system.task, window_s=seconds))
+
+
+def taught(system: System, _: Path) -> System:
+    """Plain, half of its word from a teacher at temperature 2."""
+    base = plain(system, 40)
+    stage = base.recipe[0]
+    told_too = Spec(Distill, **stage.fields, temperature=2.0, weight=0.5)
+    return base.but(recipe=(told_too, *base.recipe[1:]))
+
+
+def responses(system: System, data: Path) -> System:
+    """Plain, with measured responses of microphones on power spectra."""
+    folder = data / "micirp" / "ir"
+    return place("spectrum", Spec(DeviceResponse, folder=str(folder.resolve()), p=0.6))(system, data)
+
+
+MASKS = Spec(SpecAugment, band_masks=1, band_width=16, frame_masks=1, frame_width=10, fill=0.0)
+ROWS: dict[str, Row] = {
+    "plain: gain of 10 dB, 40 epochs": Row(lambda system, _: plain(system, 40)),
+    "no gain": Row(gain(gain_db=0.0)),
+    "random curves of 4 dB over the bands": Row(gain(curve_db=4.0)),
+    "random curves of 8 dB": Row(gain(curve_db=8.0)),
+    "mixup, Beta(0.3)": Row(place("bands", Spec(Mixup, alpha=0.3))),
+    "a mask in time, one in frequency": Row(place("features", MASKS)),
+    "Freq-MixStyle": Row(place("bands", Spec(FreqMixStyle, alpha=0.3, p=0.4))),
+    "FFT-bin gains": Row(place("spectrum", Spec(BinGains, alpha=0.5))),
+    "device responses (MicIRP)": Row(responses),
+    "tempo, 0.75 to 1.25": Row(place("wave", Spec(Tempo, factors=(0.75, 0.85, 1.15, 1.25), p=0.5))),
+    "mean of the last 10 epochs": Row(fit(select="mean", mean_epochs=10)),
+    "windows of 2.5 s": Row(window(2.5, 20)),
+    "windows of 5 s": Row(window(5.0, 16)),
+    "wider: 112,858 parameters, 28.1 MMACs/s": Row(
+        lambda system, _: (base := plain(system, 40)).but(model=base.model.but(widths=WIDE))
+    ),
+    "taught by networks that had not heard the clip": Row(taught, teacher="unheard"),
+    "taught by the mean of the networks above": Row(taught, teacher="heard"),
+    f"{LOOKS} looks, rolled in time ({LOOKS} times the MACs)": Row(
+        lambda system, _: plain(system, 40), of="plain: gain of 10 dB, 40 epochs", looks=LOOKS
+    ),
+    "all of tiny-vgg, 40 epochs": Row(lambda system, _: of_epochs(system, 40)),
+    LAST: Row(lambda system, _: system, watched=True),
+}
+
+
+def main() -> None:
+    """Train what is not trained yet, then write the table."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    options.add_argument("--data", type=Path, default=None)
+    options.add_argument("--choice", type=Path, default=Path("runs/esc10-choice"), help="--work of esc10_choice.py")
+    options.add_argument("--work", type=Path, default=Path("runs/esc10-ingredients"), help="what is done, kept")
+    options.add_argument("--out", type=Path, default=HERE, help="folder of the table")
+    options.add_argument("--only", nargs="+", choices=ROWS, default=list(ROWS), metavar="NAME")
+    options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--precision", default="32-true")
+    chosen = options.parse_args()
+    data = chosen.data or (Path(os.environ["TINYSCENE_DATA"]) if "TINYSCENE_DATA" in os.environ else None)
+    if data is None:
+        sys.exit("esc10_ingredients: give --data DIR, or set TINYSCENE_DATA: esc10 and micirp.")
+    make_folder(chosen.work, "Choose another --work.")
+    for name in chosen.only:
+        for fold in FOLDS:
+            key = {"name": name, "fold": fold, "seed": chosen.seed}
+            if any(row.items() >= key.items() for row in read_journal(chosen.work / LOG)):
+                continue
+            row = key | one(name, fold, chosen.seed, data, chosen.work, chosen.choice, chosen.precision)
+            with (chosen.work / LOG).open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            print(name, fold, f"{row['cpu_seconds']:.0f} CPU s", flush=True)
+    text = table(chosen.work, chosen.seed)
+    write_whole(chosen.out / "esc10_ingredients.md", text)
+    print(text)
+
+
+def one(name: str, fold: int, seed: int, data: Path, work: Path, choice: Path, precision: str) -> dict[str, Any]:
+    """One training, or one look at trained networks; its answers lie in --work."""
+    row, file = ROWS[name], work / file_of(name, fold, seed)
+    prepared = opened(row.system(load_system("tiny-vgg"), data), data / "esc10", seed, (fold,))
+    if row.of:
+        network = prepared.network()
+        weights = (work / file_of(row.of, fold, seed)).with_suffix(".pt")
+        network.load_state_dict(torch.load(weights, weights_only=True))
+        looks(prepared, network.eval(), row.looks).write_csv(file)
+        return {"cpu_seconds": 0.0, "precision": precision}
+    teacher = taught_by(row.teacher, prepared, fold, seed, work, choice) if row.teacher else None
+    watch = Watch(prepared) if row.watched else None
+    callbacks = [watch] if watch else []
+    network, spent = trained(prepared, work / "training" / file.stem, precision, teacher, callbacks)
+    answers(prepared, network, prepared.split.test).write_csv(file)
+    answers(prepared, network, prepared.split.train).write_csv(file.with_suffix(".heard.csv"))
+    torch.save(network.state_dict(), file.with_suffix(".pt"))
+    return {"cpu_seconds": spent, "precision": precision} | ({"epochs": watch.accuracy} if watch else {})
+
+
+def looks(prepared: Prepared, network: nn.Module, n: int) -> Predictions:
+    """The mean of so many looks at each window, rolled by chance."""
+    rows = prepared.split.test
+    store, finish = prepared.store(rows, "windows"), prepared.front_end.finish
+    parts: list[Any] = [TimeRoll(deviation=20.0)]
+    said = predict_augmented(network, finish, prepared.decide, store, np.arange(len(store)), parts, n, prepared.seed)
+    return told(prepared, rows, said)
+
+
+def taught_by(who: str, prepared: Prepared, fold: int, seed: int, work: Path, choice: Path) -> np.ndarray:
+    """What a teacher says of the training clips; it has not heard the fold that is held out either.
+
+    "unheard": for each clip, the network of esc10_choice.py that was trained without its fold and the held-out one.
+    "heard": the mean of the networks of the rows before, which were trained on these very clips.
+    """
+    files = [str(file) for file in prepared.dataset.files[prepared.split.train]]
+    if who == "heard":
+        said = [
+            Predictions.read_csv((work / file_of(name, fold, seed)).with_suffix(".heard.csv"))
+            for name, row in ROWS.items()
+            if not (row.teacher or row.of) and not name.startswith("all")
+        ]
+        by_file = [dict(zip(map(str, one.files or ()), one.probabilities, strict=True)) for one in said]
+        return np.mean([[found[file] for file in files] for found in by_file], 0)
+    found = {}
+    for other in (other for other in FOLDS if other != fold):
+        pair = (min(fold, other), max(fold, other))
+        one = Predictions.read_csv(choice / csv_of("all augmentations, 100 epochs", pair, other, 1))
+        found |= dict(zip(map(str, one.files or ()), one.probabilities, strict=True))
+    return np.array([found[file] for file in files])
+
+
+def file_of(name: str, fold: int, seed: int) -> str:
+    """The file of a training's answers."""
+    short = "-".join("".join(c if c.isalnum() else " " for c in name).split())
+    return f"{short}-fold{fold}-seed{seed}.csv"
+
+
+def table(work: Path, seed: int) -> str:
+    """Every row that has its five folds, and what it gave beside the plain one."""
+    done = [row for row in read_journal(work / LOG) if row["seed"] == seed]
+    lines = [
+        "| `tiny-vgg` with | accuracy | against plain | folds 1-5 | log loss | calibrated | against plain | CPU min |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    first: tuple[float, float] | None = None
+    for name in ROWS:
+        own = [row for row in done if row["name"] == name]
+        if len(own) < len(FOLDS):
+            continue
+        said = [Predictions.read_csv(work / file_of(name, fold, seed)) for fold in FOLDS]
+        every, cooled = short(joined(said)), short(joined([calibrated(said, i) for i in range(len(said))]))
+        accuracy, loss = 100 * every["accuracy"], cooled["log_loss"]
+        first = first or (accuracy, loss)
+        folds = ", ".join(f"{100 * short(one)['accuracy']:.1f}" for one in said)
+        minutes = np.mean([row["cpu_seconds"] for row in own]) / 60
+        lines.append(
+            f"| {name} | {accuracy:.2f} % | {accuracy - first[0]:+.2f} | {folds} | {every['log_loss']:.3f} | "
+            f"{loss:.3f} | {loss - first[1]:+.3f} | {f'{minutes:.1f}' if minutes else ''} |"
+        )
+    watched = [row["epochs"] for row in done if row["name"] == LAST]
+    precisions = ", ".join(sorted({row["precision"] for row in done}))
+    lines += [
+        "",
+        "Each row is the plain recipe with this one thing changed; five official folds, float32 network, "
+        f"{precisions}, seed {seed}, 400 clips in all: a point is four clips, two seeds of one recipe differ by one. "
+        "Nothing was chosen by this table. Calibrated: log loss at a temperature fitted on the other folds' answers. "
+        "Teachers have not heard the held-out fold, nor has anyone who taught them. Written by "
+        "`benchmarks/esc10_ingredients.py`.",
+    ]
+    if len(watched) == len(FOLDS):
+        best = 100 * np.mean([max(epochs) for epochs in watched])
+        last = 100 * np.mean([epochs[-1] for epochs in watched])
+        lines += [
+            "",
+            "What choosing the epoch on test data would seem to give: the trainings of the last row reach "
+            f"{last:.2f} % in their last epoch and **{best:.2f} %** in the epoch that is best on the held-out fold, fold by fold, "
+            f"{best - last:.2f} points more, of {len(watched[0])} epochs to choose from. No figure of ours does that.",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def calibrated(said: list[Predictions], i: int) -> Predictions:
+    """The answers on one fold at a temperature fitted on those on the others."""
+    others = joined([other for j, other in enumerate(said) if j != i])
+    t = fit_temperature(others.probabilities, others.target)
+    return replace(said[i], probabilities=at_temperature(said[i].probabilities, t))
+
+
+if __name__ == "__main__":
+    main()

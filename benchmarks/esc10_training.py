@@ -1,0 +1,97 @@
+"""One training in this process, for benchmarks that compare many: not the run is kept, but its answers."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from torch import nn
+
+from tinyscene.data import Split
+from tinyscene.evaluate import Predictions
+from tinyscene.pipeline import RunRecord, prepare
+from tinyscene.pipeline.preparing import Prepared
+from tinyscene.pipeline.teacher_file import TEACHER
+from tinyscene.system import Augment, System
+from tinyscene.train import Machine, predict
+from tinyscene.train.teacher_logits import write_teacher_logits
+
+
+def plain(system: System, epochs: int) -> System:
+    """No augmentation but the gain, so many epochs."""
+    return of_epochs(system.but(augment=Augment(bands=(system.augment.bands[0].but(curve_db=0.0),))), epochs)
+
+
+def of_epochs(system: System, epochs: int) -> System:
+    """The system with its first stage of so many epochs, a twentieth of them warming up."""
+    fit = system.recipe[0]
+    schedule = fit.fields["schedule"].but(warmup_epochs=max(1, epochs // 20))
+    return system.but(recipe=(fit.but(epochs=epochs, schedule=schedule), *system.recipe[1:]))
+
+
+def opened(system: System, data: Path, seed: int, folds: tuple[int, ...]) -> Prepared:
+    """The system on the data, those folds held out, with what its front end learns from the others."""
+    torch.set_num_threads(1)
+    prepared = prepare(system, RunRecord(system.name, str(data), seed, str(folds[0])), lambda _: nullcontext(_silent))
+    if len(folds) > 1:
+        held_out = np.isin(prepared.dataset.fold.astype(str), list(map(str, folds)))
+        how = f"without folds {' and '.join(map(str, folds))}"
+        prepared = replace(prepared, split=Split(np.flatnonzero(~held_out), np.flatnonzero(held_out), how))
+    return prepared.with_learned()
+
+
+def trained(
+    prepared: Prepared,
+    folder: Path,
+    precision: str,
+    teacher: np.ndarray | None = None,
+    callbacks: Sequence[pl.Callback] = (),
+) -> tuple[nn.Module, float]:
+    """The network after the first stage, and its CPU seconds; `folder` is for the meantime.
+
+    teacher: probabilities (training clip, class), for a stage that listens to one.
+    """
+    stage = prepared.system.recipe[0].build()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    if teacher is not None:
+        files = list(map(str, prepared.dataset.files[prepared.split.train]))
+        write_teacher_logits(folder / TEACHER, prepared.dataset.classes, files, np.log(teacher.clip(1e-15)))
+    began = time.process_time()
+    job = prepared.job(stage, folder, False, Machine("cpu", precision), False)
+    network = stage.run(prepared.network(), job, folder / stage.name, callbacks)
+    spent = time.process_time() - began
+    shutil.rmtree(folder)
+    return network, spent
+
+
+def answers(prepared: Prepared, network: nn.Module, rows: np.ndarray) -> Predictions:
+    """What the network says of the clips, the mean over the windows of each."""
+    store = prepared.store(rows, "windows")
+    said = predict(network, prepared.front_end.finish, prepared.decide, store, np.arange(len(store)))
+    return told(prepared, rows, said)
+
+
+def told(prepared: Prepared, rows: np.ndarray, probabilities: np.ndarray) -> Predictions:
+    """Probabilities with what is known of their clips."""
+    clips = prepared.dataset.take(rows)
+    names = {name: list(map(str, getattr(clips, name))) for name in ("files", "device", "recording")}
+    return Predictions(
+        clips.classes,
+        probabilities,
+        clips.target,
+        files=names["files"],
+        devices=names["device"],
+        recordings=names["recording"],
+    )
+
+
+def _silent(done: int, total: int) -> None:
+    """Progress that nobody is told of."""
