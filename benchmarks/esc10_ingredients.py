@@ -268,8 +268,8 @@ def table(work: Path, seed: int) -> str:
         lines += [
             "",
             "What choosing the epoch on test data would seem to give: the trainings of the last row reach "
-            f"{last:.2f} % in their last epoch and **{best:.2f} %** in the epoch that is best on the held-out fold, fold by fold, "
-            f"{best - last:.2f} points more, of {len(watched[0])} epochs to choose from. No figure of ours does that.",
+            f"{last:.2f} % in their last epoch and **{best:.2f} %** in the epoch that is best on the held-out fold, "
+            f"fold by fold, {best - last:.2f} points more, of {len(watched[0])} epochs to choose from. No figure of ours does that.",
         ]
     return "\n".join(lines) + "\n"
 
