@@ -11,7 +11,6 @@ import onnxruntime
 from ..errors import ModelError
 from .network_check import Refused, check_network
 from .onnx_bytes import CutShort, NotOnnx
-from .rewrite import rewritten
 
 # What all networks of a process may hold together, weights and features in work: 1 GiB, or 256 MiB a core where there
 # are more than four, since each core may have a batch in work. The published networks take 10 to 200 MB for one.
@@ -48,7 +47,7 @@ class Session:
         options.add_session_config_entry("optimization.constant_folding_max_output_size_in_bytes", str(_LARGEST_FOLDED))
         _limit_memory()
         try:
-            self._session = onnxruntime.InferenceSession(rewritten(data), options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
             self.inputs = [(value.name, value.shape) for value in self._session.get_inputs()]
             self.outputs = {value.name: value.shape for value in self._session.get_outputs()}
         except Exception as error:  # onnxruntime's errors share no public class
