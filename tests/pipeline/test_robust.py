@@ -35,9 +35,10 @@ def kinds(parts: tuple[Spec, ...]) -> list[object]:
 def test_every_system_gets_each_part_once(name: str, responses: Path):
     system = robust(load_system(name), str(responses))
     wave, bands = kinds(system.augment.wave), kinds(system.augment.bands)
-    assert wave.count(DeviceResponse) == 1
+    assert (wave + kinds(system.augment.spectrum)).count(DeviceResponse) == 1
+    assert (DeviceResponse in wave) == (len(wave) > 1), "waveforms are made anew only where something else needs them"
     assert (bands + kinds(system.augment.features)).count(FreqMixStyle) <= 1
-    for part in (*system.augment.wave, *system.augment.bands):
+    for part in (*system.augment.wave, *system.augment.spectrum, *system.augment.bands):
         part.build()
     assert system.name == name
     assert "device responses (p 0.6)" in system.notes[-1]
@@ -99,4 +100,4 @@ def test_nothing_to_add_is_told(tmp_path: Path):
 def test_the_folder_is_found_from_anywhere(responses: Path, monkeypatch):
     monkeypatch.chdir(responses.parent)
     system = robust(load_system("dsmn-1"), responses.name)
-    assert system.augment.wave[0].numbers["folder"] == str(responses.resolve())
+    assert system.augment.spectrum[0].numbers["folder"] == str(responses.resolve())

@@ -18,9 +18,10 @@ MIX_ALPHA, MIX_P = 0.3, 0.4
 
 
 def robust(system: System, responses: str | None = None, exclude: tuple[str, ...] = ()) -> System:
-    """The system with DeviceResponse on its waveforms and Freq-MixStyle on its bands; a part it has stays as it is.
+    """The system with DeviceResponse and Freq-MixStyle on its bands; a part it has stays as it is.
 
-    A response comes before what happens behind a microphone (a codec) and before clips of two devices are mixed;
+    Responses act on power spectra, in a tenth of the time, unless a system changes waveforms too or has no spectra:
+    then on these. A response comes before what happens behind a microphone (a codec) and before clips of two devices are mixed;
     Freq-MixStyle comes before Mixup for the same reason. Clips of every device are convolved; public code (easy_dcase)
     takes those of device a alone. `notes` says what was added and what was not: without a folder there is no honest
     stand-in, since the responses of the synthetic scenes are of no real device and of those that test there.
@@ -33,7 +34,7 @@ def robust(system: System, responses: str | None = None, exclude: tuple[str, ...
         SettingError: there is nothing to add, no such folder, or no file in it.
     """
     augment, added, missing = system.augment, [], []
-    if _has(augment.wave, DeviceResponse):
+    if _has((*augment.wave, *augment.spectrum), DeviceResponse):
         pass
     elif responses is None:
         missing.append("device responses (it was given no folder of impulse responses)")
@@ -41,7 +42,11 @@ def robust(system: System, responses: str | None = None, exclude: tuple[str, ...
         folder = str(Path(responses).expanduser().resolve())  # a run goes on from any folder
         part = Spec(DeviceResponse, folder=folder, p=RESPONSE_P, exclude=tuple(exclude))
         part.build()
-        augment = replace(augment, wave=_before(augment.wave, part, (Codec, Mixup)))
+        spectral = system.frontend.fields.get("spectral")
+        if augment.wave or not hasattr(getattr(spectral, "target", None), "spectrum"):
+            augment = replace(augment, wave=_before(augment.wave, part, (Codec, Mixup)))
+        else:
+            augment = replace(augment, spectrum=(part, *augment.spectrum))
         added.append(f"device responses (p {RESPONSE_P:g})")
     if _has((*augment.bands, *augment.features), FreqMixStyle):
         pass
