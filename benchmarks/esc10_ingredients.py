@@ -36,7 +36,7 @@ from tinyscene.files import make_folder, write_whole
 from tinyscene.pipeline.preparing import Prepared
 from tinyscene.spec import Spec
 from tinyscene.system import System
-from tinyscene.train import Distill, predict, read_journal
+from tinyscene.train import predict, read_journal
 from tinyscene.train.test_time import predict_augmented
 
 HERE = Path(__file__).parent
@@ -101,20 +101,13 @@ def window(seconds: float, batch_size: int) -> Callable[[System, Path], System]:
     return lambda system, _: fit(batch_size=batch_size)(system, _).but(task=replace(system.task, window_s=seconds))
 
 
-def taught(system: System, _: Path) -> System:
-    """Plain, half of its word from a teacher at temperature 2."""
-    base = plain(system, 40)
-    stage = base.recipe[0]
-    told_too = Spec(Distill, **stage.fields, temperature=2.0, weight=0.5)
-    return base.but(recipe=(told_too, *base.recipe[1:]))
-
-
 def responses(system: System, data: Path) -> System:
     """Plain, with measured responses of microphones on power spectra."""
     folder = data / "micirp" / "ir"
     return place("spectrum", Spec(DeviceResponse, folder=str(folder.resolve()), p=0.6))(system, data)
 
 
+TAUGHT = {"teacher_weight": 0.5, "teacher_temperature": 2.0}
 MASKS = Spec(SpecAugment, band_masks=1, band_width=16, frame_masks=1, frame_width=10, fill=0.0)
 ROWS: dict[str, Row] = {
     "plain: gain of 10 dB, 40 epochs": Row(lambda system, _: plain(system, 40)),
@@ -132,8 +125,8 @@ ROWS: dict[str, Row] = {
     "wider: 112,858 parameters, 28.1 MMACs/s": Row(
         lambda system, _: (base := plain(system, 40)).but(model=base.model.but(widths=WIDE))
     ),
-    "taught by networks that had not heard the clip": Row(taught, teacher="unheard"),
-    "taught by the mean of the networks above": Row(taught, teacher="heard"),
+    "taught by networks that had not heard the clip": Row(fit(**TAUGHT), teacher="unheard"),
+    "taught by the mean of the networks above": Row(fit(**TAUGHT), teacher="heard"),
     f"{LOOKS} looks, rolled in time ({LOOKS} times the MACs)": Row(
         lambda system, _: plain(system, 40), of="plain: gain of 10 dB, 40 epochs", looks=LOOKS
     ),
