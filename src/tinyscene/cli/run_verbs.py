@@ -167,7 +167,10 @@ def evaluate(
     with measured_energy(run, "inference", energy):
         result = evaluate_run(prepared, record, run, hop)
     for name in result.get("stale", ()):
-        typer.echo(f"note: {run / name} was made of other weights than its stage has now and is left out; export it again.", err=True)
+        typer.echo(
+            f"note: {run / name} was made of other weights than its stage has now and is left out; export it again.",
+            err=True,
+        )
     if as_json:
         print(json.dumps(result, indent=1))
         return

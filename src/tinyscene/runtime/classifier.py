@@ -191,7 +191,7 @@ class Classifier:
         """
         windows = (window for window in windows if not sounding or np.ptp(window) > SILENCE_RANGE)
         while part := list(islice(windows, self._at_once)):
-            together = np.stack(part)
+            together = np.stack(part) if len(part) > 1 else part[0][None]
             yield self.raw(together), power(together) if self.card.quiet_db else np.ones(len(together))
 
     def hop(self, hop_s: float | None) -> int | None:

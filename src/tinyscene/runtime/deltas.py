@@ -13,10 +13,13 @@ def deltas(x: np.ndarray, win_length: int = 5, edges: str = "padded") -> np.ndar
     """
     reach = (win_length - 1) // 2
     if edges == "padded":
-        x = np.pad(x, [(0, 0)] * (x.ndim - 1) + [(reach, reach)], mode="edge")
-    n_frames = x.shape[-1] - 2 * reach
-    total = np.zeros((*x.shape[:-1], n_frames), dtype=x.dtype)
+        inner, x = x, np.empty((*x.shape[:-1], x.shape[-1] + 2 * reach), x.dtype)
+        x[..., reach:-reach], x[..., :reach], x[..., -reach:] = inner, inner[..., :1], inner[..., -1:]
+    # All rows end to end: what reaches from one into the next falls on the frames that are left out.
+    rows, n_inner = x.reshape(-1), x.size - 2 * reach
+    total = np.zeros(x.size, dtype=x.dtype)
+    slopes = total[:n_inner]
     for k in range(1, reach + 1):
-        ahead, behind = x[..., reach + k :][..., :n_frames], x[..., reach - k :][..., :n_frames]
-        total += x.dtype.type(k) * (ahead - behind)
-    return total / x.dtype.type(2 * sum(k * k for k in range(1, reach + 1)))
+        slopes += x.dtype.type(k) * (rows[reach + k :][:n_inner] - rows[reach - k :][:n_inner])
+    slopes /= x.dtype.type(2 * sum(k * k for k in range(1, reach + 1)))
+    return total.reshape(x.shape)[..., : x.shape[-1] - 2 * reach]

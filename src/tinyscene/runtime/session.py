@@ -11,6 +11,7 @@ import onnxruntime
 from ..errors import ModelError
 from .network_check import Refused, check_network
 from .onnx_bytes import CutShort, NotOnnx
+from .rewrite import rewritten
 
 # What all networks of a process may hold together, weights and features in work: 1 GiB, or 256 MiB a core where there
 # are more than four, since each core may have a batch in work. The published networks take 10 to 200 MB for one.
@@ -47,7 +48,7 @@ class Session:
         options.add_session_config_entry("optimization.constant_folding_max_output_size_in_bytes", str(_LARGEST_FOLDED))
         _limit_memory()
         try:
-            self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+            self._session = _opened(data, options)
             self.inputs = [(value.name, value.shape) for value in self._session.get_inputs()]
             self.outputs = {value.name: value.shape for value in self._session.get_outputs()}
         except Exception as error:  # onnxruntime's errors share no public class
@@ -67,6 +68,17 @@ class Session:
                 f"({_reason(error)}). Export the model again; if memory is short, use fewer workers."
             ) from None
         return np.asarray(answer)
+
+
+def _opened(data: bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    """The network, rewritten to run fast; as it came where onnxruntime takes it in no other way."""
+    fast = rewritten(data)
+    try:
+        return onnxruntime.InferenceSession(fast, options, providers=["CPUExecutionProvider"])
+    except Exception:
+        if fast is data:
+            raise
+        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
 @cache
