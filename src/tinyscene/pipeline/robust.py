@@ -22,9 +22,9 @@ def robust(system: System, responses: str | None = None, exclude: tuple[str, ...
 
     Responses act on power spectra, in a tenth of the time, unless a system changes waveforms too or has no spectra:
     then on these. A response comes before what happens behind a microphone (a codec) and before clips of two devices
-    are mixed; Freq-MixStyle comes before Mixup for the same reason. Clips of every device are convolved; public code (easy_dcase)
-    takes those of device a alone. `notes` says what was added and what was not: without a folder there is no honest
-    stand-in, since the responses of the synthetic scenes are of no real device and of those that test there.
+    are mixed; Freq-MixStyle comes before Mixup for the same reason. Clips of every device are convolved; public code
+    (easy_dcase) takes those of device a alone. `notes` says what was added and what was not: without a folder there is
+    no honest stand-in, since the responses of the synthetic scenes are of no real device and of those that test there.
 
     Args:
         responses: folder of measured impulse responses, such as MicIRP.
