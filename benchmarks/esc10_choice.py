@@ -23,13 +23,14 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
 from esc10 import joined
-from esc10_training import answers, of_epochs, opened, plain, trained
+from esc10_training import all_augmentations, answers, opened, plain, trained
 
 from tinyscene import load_system
 from tinyscene.evaluate import Predictions, measure
 from tinyscene.evaluate.temperature import at_temperature, fit_temperature
 from tinyscene.files import make_folder, write_whole
 from tinyscene.pipeline import circumstances
+from tinyscene.system import System
 from tinyscene.train import read_journal
 
 HERE = Path(__file__).parent
@@ -37,9 +38,20 @@ FOLDS = (1, 2, 3, 4, 5)
 LOG = "done.jsonl"
 
 
+def curves(system: System, curve_db: float, **model: Any) -> System:
+    """Plain, 40 epochs, with random curves of so many dB over the bands, and changes of the network."""
+    system = plain(system, 40)
+    bands = (system.augment.bands[0].but(curve_db=curve_db),)
+    return system.but(augment=replace(system.augment, bands=bands), model=system.model.but(**model))
+
+
+WIDE = (24, 40, 64, 64, 72)
 CANDIDATES = {
     "plain, 40 epochs": lambda system: plain(system, 40),
-    "all augmentations, 100 epochs": lambda system: of_epochs(system, 100),
+    "all augmentations, 100 epochs": all_augmentations,
+    "curves of 4 dB, 40 epochs": lambda system: curves(system, 4.0),
+    "curves of 8 dB, 40 epochs": lambda system: curves(system, 8.0),
+    "curves of 4 dB, wider, 40 epochs": lambda system: curves(system, 4.0, widths=WIDE),
 }
 
 
@@ -74,7 +86,7 @@ def main() -> None:
 def one(name: str, pair: tuple[int, int], seed: int, data: Path, work: Path, precision: str) -> dict[str, Any]:
     """One training without the two folds; its answers on both lie in --work."""
     prepared = opened(CANDIDATES[name](load_system("tiny-vgg")), data, seed, pair)
-    network, spent = trained(prepared, work / "training", precision)
+    network, spent = trained(prepared, work / f"training-{os.getpid()}", precision)
     for fold in pair:
         rows = np.flatnonzero(prepared.dataset.fold.astype(str) == str(fold))
         answers(prepared, network, rows).write_csv(work / csv_of(name, pair, fold, seed))

@@ -21,7 +21,7 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
-from esc10_training import answers, of_epochs, opened, trained
+from esc10_training import all_augmentations, answers, opened, trained
 
 from tinyscene import load_system
 from tinyscene.augment import (
@@ -139,7 +139,7 @@ STYLE = bands(Spec(FreqMixStyle, alpha=0.3, p=0.4))
 
 VARIANTS: dict[str, Variant] = {
     "nothing against devices": without_curve,
-    "random curves of 4 dB (tiny-vgg)": lambda system, *_: system,
+    "random curves of 4 dB": lambda system, *_: system,
     "Freq-MixStyle": of_all(without_curve, STYLE),
     "spectrum correction": of_all(without_curve, bands(Spec(SpectrumCorrection, p=0.5, main="a"))),
     "auto level": of_all(without_curve, features(Spec(AutoLevel, p=0.5))),
@@ -153,9 +153,9 @@ def one(
     key: dict[str, Any], mobile: Path, folder: Path, taken: tuple[str, ...], work: Path, precision: str
 ) -> dict[str, Any]:
     """One training; its answers on all test devices lie in --work."""
-    system = of_epochs(VARIANTS[key["name"]](load_system("tiny-vgg"), folder, taken), key["epochs"])
+    system = VARIANTS[key["name"]](all_augmentations(load_system("tiny-vgg"), key["epochs"]), folder, taken)
     prepared = opened(system, mobile, key["seed"], (key["fold"],))
-    network, spent = trained(prepared, work / "training" / csv_of(key), precision)
+    network, spent = trained(prepared, work / f"training-{os.getpid()}", precision)
     answers(prepared, network, prepared.split.test).write_csv(work / csv_of(key))
     return {"cpu_seconds": spent, "precision": precision}
 
@@ -188,12 +188,12 @@ def table(work: Path, epochs: int, seed: int) -> str:
         lines.append(f"| {name} | {folds} | {' | '.join((*cells, *gaps))} | {minutes:.1f} |")
     lines += [
         "",
-        f"ESC-10-mobile: each test clip on all devices, training mostly on device a, some on b, c, s1-s3; s4-s6 are in "
+        "ESC-10-mobile: each test clip on all devices, training mostly on device a, some on b, c, s1-s3; s4-s6 are in "
         "no training clip, s7-s10 (every tenth response of the pool, in file order) in none of the nine devices. "
         "Devices are simulated: measured responses of microphones (MicIRP, Xaudia) and a compressor; none that a "
-        f"device has is used in training. Fold by fold as ESC-10 has them, float32 network, {epochs} epochs, seed "
-        f"{seed}. A fold has 80 clips a device: differences of two points are noise. ESC-10 holds sound events, not "
-        "scenes. Written by `benchmarks/esc10_devices.py`.",
+        "device has is used in training. Every row beside gain, mixup and masks. Fold by fold as ESC-10 has them, "
+        f"float32 network, {epochs} epochs, seed {seed}. A fold has 80 clips a device: differences of two points on "
+        "one fold are noise. ESC-10 holds sound events, not scenes. Written by `benchmarks/esc10_devices.py`.",
     ]
     return "\n".join(lines) + "\n"
 

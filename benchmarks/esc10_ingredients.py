@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from esc10 import FOLDS, joined, short
 from esc10_choice import csv_of
-from esc10_training import answers, of_epochs, opened, plain, told, trained
+from esc10_training import all_augmentations, answers, opened, plain, told, trained
 from torch import nn
 
 from tinyscene import load_system
@@ -42,7 +42,7 @@ from tinyscene.train.test_time import predict_augmented
 HERE = Path(__file__).parent
 LOG = "done.jsonl"
 LOOKS = 10
-LAST = "all of tiny-vgg, 100 epochs"
+LAST = "curves of 4 dB, mixup, masks, 100 epochs"
 WIDE = (24, 40, 64, 64, 72)
 
 
@@ -130,8 +130,8 @@ ROWS: dict[str, Row] = {
     f"{LOOKS} looks, rolled in time ({LOOKS} times the MACs)": Row(
         lambda system, _: plain(system, 40), of="plain: gain of 10 dB, 40 epochs", looks=LOOKS
     ),
-    "all of tiny-vgg, 40 epochs": Row(lambda system, _: of_epochs(system, 40)),
-    LAST: Row(lambda system, _: system, watched=True),
+    "curves of 4 dB, mixup, masks": Row(lambda system, _: all_augmentations(system, 40)),
+    LAST: Row(lambda system, _: all_augmentations(system), watched=True),
 }
 
 
@@ -177,7 +177,7 @@ def one(name: str, fold: int, seed: int, data: Path, work: Path, choice: Path, p
     teacher = taught_by(row.teacher, prepared, fold, seed, work, choice) if row.teacher else None
     watch = Watch(prepared) if row.watched else None
     callbacks = [watch] if watch else []
-    network, spent = trained(prepared, work / "training" / file.stem, precision, teacher, callbacks)
+    network, spent = trained(prepared, work / f"training-{os.getpid()}", precision, teacher, callbacks)
     answers(prepared, network, prepared.split.test).write_csv(file)
     answers(prepared, network, prepared.split.train).write_csv(file.with_suffix(".heard.csv"))
     torch.save(network.state_dict(), file.with_suffix(".pt"))
@@ -204,7 +204,7 @@ def taught_by(who: str, prepared: Prepared, fold: int, seed: int, work: Path, ch
         said = [
             Predictions.read_csv((work / file_of(name, fold, seed)).with_suffix(".heard.csv"))
             for name, row in ROWS.items()
-            if not (row.teacher or row.of) and not name.startswith("all")
+            if not (row.teacher or row.of) and not name.startswith("curves")
         ]
         by_file = [dict(zip(map(str, one.files or ()), one.probabilities, strict=True)) for one in said]
         return np.mean([[found[file] for file in files] for found in by_file], 0)

@@ -14,19 +14,32 @@ import numpy as np
 import torch
 from torch import nn
 
+from tinyscene.augment import Mixup, SpecAugment
 from tinyscene.data import Split
 from tinyscene.evaluate import Predictions
 from tinyscene.pipeline import RunRecord, prepare
 from tinyscene.pipeline.preparing import Prepared
 from tinyscene.pipeline.teacher_file import TEACHER
+from tinyscene.spec import Spec
 from tinyscene.system import Augment, System
 from tinyscene.train import Machine, predict
 from tinyscene.train.teacher_logits import write_teacher_logits
 
+FIRST_WIDTHS = (16, 32, 48, 64, 64)
+
 
 def plain(system: System, epochs: int) -> System:
-    """No augmentation but the gain, so many epochs."""
-    return of_epochs(system.but(augment=Augment(bands=(system.augment.bands[0].but(curve_db=0.0),))), epochs)
+    """No augmentation but the gain, so many epochs, in the network's first widths."""
+    system = system.but(augment=Augment(bands=(system.augment.bands[0].but(curve_db=0.0),)))
+    return of_epochs(system.but(model=system.model.but(widths=FIRST_WIDTHS)), epochs)
+
+
+def all_augmentations(system: System, epochs: int = 100) -> System:
+    """Gain, curves of 4 dB, mixup and masks, in the network's first widths."""
+    masks = Spec(SpecAugment, band_masks=1, band_width=16, frame_masks=1, frame_width=10, fill=0.0)
+    bands = (system.augment.bands[0].but(curve_db=4.0), Spec(Mixup, alpha=0.3))
+    system = system.but(augment=Augment(bands=bands, features=(masks,)))
+    return of_epochs(system.but(model=system.model.but(widths=FIRST_WIDTHS)), epochs)
 
 
 def of_epochs(system: System, epochs: int) -> System:
