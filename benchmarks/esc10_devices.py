@@ -29,14 +29,17 @@ from tinyscene.augment import (
     BinGains,
     DeviceResponse,
     FreqMixStyle,
+    Pix2pix,
     SpectrumCorrection,
 )
 from tinyscene.data.simulate_devices import simulate_devices
 from tinyscene.evaluate import Predictions
 from tinyscene.files import make_folder, write_whole
+from tinyscene.pipeline.pix2pix import own_generators
 from tinyscene.spec import Spec
 from tinyscene.system import System
 from tinyscene.train import read_journal
+from tinyscene.train.pix2pix_fit import Pix2PixSettings
 
 HERE = Path(__file__).parent
 FOLDS = (1, 2, 3, 4, 5)
@@ -145,6 +148,9 @@ VARIANTS: dict[str, Variant] = {
     "auto level": of_all(without_curve, features(Spec(AutoLevel, p=0.5))),
     "FFT-bin gains": of_all(without_curve, spectrum(Spec(BinGains, alpha=0.5))),
     "device responses": of_all(without_curve, responses),
+    "pix2pix": of_all(
+        without_curve, features(Spec(Pix2pix, p=0.5, training=Spec(Pix2PixSettings, epochs=10, width=16)))
+    ),
     "responses, Freq-MixStyle": of_all(without_curve, responses, STYLE),
 }
 
@@ -154,7 +160,7 @@ def one(
 ) -> dict[str, Any]:
     """One training; its answers on all test devices lie in --work."""
     system = VARIANTS[key["name"]](all_augmentations(load_system("tiny-vgg"), key["epochs"]), folder, taken)
-    prepared = opened(system, mobile, key["seed"], (key["fold"],))
+    prepared = own_generators(opened(system, mobile, key["seed"], (key["fold"],)), work / Path(csv_of(key)).stem)
     network, spent = trained(prepared, work / f"training-{os.getpid()}", precision)
     answers(prepared, network, prepared.split.test).write_csv(work / csv_of(key))
     return {"cpu_seconds": spent, "precision": precision}
