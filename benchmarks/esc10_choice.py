@@ -50,7 +50,6 @@ CANDIDATES = {
     "plain, 40 epochs": lambda system: plain(system, 40),
     "all augmentations, 100 epochs": all_augmentations,
     "curves of 4 dB, 40 epochs": lambda system: curves(system, 4.0),
-    "curves of 8 dB, 40 epochs": lambda system: curves(system, 8.0),
     "curves of 4 dB, wider, 40 epochs": lambda system: curves(system, 4.0, widths=WIDE),
 }
 

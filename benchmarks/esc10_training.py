@@ -49,13 +49,14 @@ def of_epochs(system: System, epochs: int) -> System:
     return system.but(recipe=(fit.but(epochs=epochs, schedule=schedule), *system.recipe[1:]))
 
 
-def opened(system: System, data: Path, seed: int, folds: tuple[int, ...]) -> Prepared:
-    """The system on the data, those folds held out, with what its front end learns from the others."""
+def opened(system: System, data: Path, seed: int, folds: tuple[int, ...], classes: tuple[int, ...] = ()) -> Prepared:
+    """The system on the data, those folds and classes held out, with what its front end learns from the rest."""
     torch.set_num_threads(1)
     prepared = prepare(system, RunRecord(system.name, str(data), seed, str(folds[0])), lambda _: nullcontext(_silent))
-    if len(folds) > 1:
+    if len(folds) > 1 or classes:
         held_out = np.isin(prepared.dataset.fold.astype(str), list(map(str, folds)))
-        how = f"without folds {' and '.join(map(str, folds))}"
+        held_out |= np.isin(prepared.dataset.target, classes)
+        how = f"without folds {' and '.join(map(str, folds))}" + (f" and {len(classes)} classes" if classes else "")
         prepared = replace(prepared, split=Split(np.flatnonzero(~held_out), np.flatnonzero(held_out), how))
     return prepared.with_learned()
 

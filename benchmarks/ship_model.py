@@ -12,31 +12,26 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import sys
 import tempfile
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
-import torch
 from esc10 import FOLDS, command, joined, of_form, run_of
+from esc10_training import answers, opened, trained
 
 from tinyscene import Classifier, load_system
-from tinyscene.cli.run_verbs import opened
-from tinyscene.data import Split
+from tinyscene.cli.run_verbs import opened as opened_run
 from tinyscene.data.synthetic import make_synthetic_set
 from tinyscene.evaluate import Predictions
 from tinyscene.evaluate.temperature import at_temperature, fit_temperature
 from tinyscene.export import write_model
 from tinyscene.files import make_folder, write_whole
-from tinyscene.pipeline import RunRecord, prepare
 from tinyscene.pipeline.exporting import export_of, proof_windows
 from tinyscene.runtime.shipped import SHIPPED
-from tinyscene.train import Machine, predict
 
 HERE = Path(__file__).parent
 SYSTEM = "tiny-vgg-whole"
@@ -77,7 +72,7 @@ def main() -> None:
 
 def exported(run: Path, folds: Path, seeds: list[int], n: int, t: float, limit: float) -> Path:
     """Write the package's file; its card claims the held-out figures, means over the seeds."""
-    prepared, _ = opened(run)
+    prepared, _ = opened_run(run)
     figures = of_form(folds, seeds, "int8/predictions.csv")["calibrated"]  # each fold at a temperature of the others
     claims = {
         "data": "ESC-10",
@@ -93,30 +88,18 @@ def exported(run: Path, folds: Path, seeds: list[int], n: int, t: float, limit: 
 
 def foreign_classes(data: Path, work: Path, t: float, limit: float, precision: str) -> list[tuple[str, int, float]]:
     """(what, clips, share that is unknown) of networks that never heard two of the classes."""
-    torch.set_num_threads(1)
     known, foreign = [], []
     for fold in FOLDS:
-        system = load_system("tiny-vgg")
-        prepared = prepare(system, RunRecord(system.name, str(data), 1, str(fold)), lambda _: nullcontext(print))
-        prepared = replace(prepared, progress=lambda _: nullcontext(lambda *_: None))
-        dataset = prepared.dataset
-        left_out = np.isin(dataset.target, (2 * fold - 2, 2 * fold - 1))
-        own = dataset.fold.astype(str) == str(fold)
-        test = np.flatnonzero(own | left_out)
-        split = Split(np.flatnonzero(~own & ~left_out), test, "two classes left out")
-        file = work / f"without-classes-of-fold{fold}.npy"
+        classes = (2 * fold - 2, 2 * fold - 1)
+        prepared = opened(load_system("tiny-vgg"), data, 1, (fold,), classes)
+        test, file = prepared.split.test, work / f"without-classes-of-fold{fold}.npy"
+        left_out = np.isin(prepared.dataset.target[test], classes)
         if not file.is_file():
-            prepared = replace(prepared, split=split).with_learned()
-            stage, folder = prepared.system.recipe[0].build(), work / "training"
-            machine = Machine("cpu", "32-true" if precision == "auto" else precision)
-            network = stage.run(prepared.network(), prepared.job(stage, folder, False, machine, False), folder)
-            shutil.rmtree(folder)
-            store = prepared.store(test, "windows")
-            said = predict(network, prepared.front_end.finish, prepared.decide, store, np.arange(len(store)))
-            np.save(file, said)
+            network, _ = trained(prepared, work / "training", "32-true" if precision == "auto" else precision)
+            np.save(file, answers(prepared, network, test).probabilities)
         sure = at_temperature(np.load(file), t).max(1)
-        foreign.append(sure[left_out[test]])
-        known.append(sure[~left_out[test]])
+        foreign.append(sure[left_out])
+        known.append(sure[~left_out])
     return [
         (name, len(values), float((values < limit).mean()))
         for name, values in (
