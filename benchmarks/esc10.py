@@ -4,7 +4,7 @@
                                [--precision bf16-mixed]
 
 Without --data the folder esc10 in TINYSCENE_DATA is taken. Runs the commands of a user: train, export, evaluate, one
-thread. Finished trainings are kept, a killed one is resumed. About an hour for tiny-vgg on one core.
+thread. Finished trainings are kept, a killed one is resumed. About half an hour for tiny-vgg on one core.
 """
 
 from __future__ import annotations
