@@ -5,6 +5,7 @@ Parts that nobody asks for keep the bytes they came with.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -68,9 +69,8 @@ class Graph:
         for name in inputs:  # what is given when the network runs is no constant
             self._tensors.pop(name, None)
         self._constants = dict[str, np.ndarray | None]()
-        self._added, self._prefix, self._n_names = list[bytes](), "tinyscene", 0
-        while self._prefix.encode() + b"/" in data:  # the card has the word, so this is mostly a stroke more
-            self._prefix += "_"
+        # No file holds its own checksum, so no name in it begins so.
+        self._added, self._prefix, self._n_names = list[bytes](), hashlib.sha256(data).hexdigest()[:16], 0
 
     def constant(self, name: str) -> np.ndarray | None:
         """The tensor of the file called `name`; None where there is none, or its numbers are kept in another way."""
@@ -169,7 +169,7 @@ def _node_bytes(node: Node) -> bytes:
     parts += [_bytes_field(_OUT, name.encode()) for name in node.outputs]
     parts.append(_bytes_field(_OPERATOR, node.operator.encode()))
     for name, values in (node.settings or {}).items():
-        several = name not in ("group", "axis")
+        several = name in ("kernel_shape", "pads", "strides", "dilations")
         numbers = b"".join(_varint_field(_INTS if several else _INT, value) for value in values)
         attribute = _bytes_field(_NAME, name.encode()) + numbers + _varint_field(_TYPE, 7 if several else 2)
         parts.append(_bytes_field(_ATTRIBUTE, attribute))

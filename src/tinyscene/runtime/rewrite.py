@@ -1,7 +1,8 @@
 """A network as onnxruntime computes it fastest: the same answers by way of other operators, when a file is opened.
 
-int8 networks answer the same to the bit, float networks to the rounding of float32. The file keeps the operators that
-its parameters and multiplications were counted of; what is not known here stays as it is.
+int8 networks of tinyscene answer the same to the bit, float networks to the rounding of float32 where their maps are
+finite. The file keeps the operators that its parameters and multiplications were counted of; what is not known here
+stays as it is.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import numpy as np
 from .onnx_graph import Graph, Node
 
 _WIDEST_GROUP = 8  # inputs; wider ones keep onnxruntime's own grouped convolution busy
+_MOST_OUTPUTS = 128  # with more, the zeros that are multiplied take longer than the groups
 _LARGEST_POOL = 16  # cells
 _MOST_ADDED = 4 << 20  # bytes of new weights: a hostile file shares one weight among thousands of operators
-_MOST_CUT = 500  # operators
 _CONV = {"group", "pads", "strides", "dilations", "kernel_shape"}
 _POOL = {"kernel_shape", "strides", "pads", "count_include_pad"}
 _CELL_BY_CELL = {"Relu", "Sigmoid", "QuantizeLinear", "DequantizeLinear"}
@@ -26,8 +27,7 @@ def rewritten(data: bytes) -> bytes:
         rewriting = _Rewriting(Graph(data))
     except (ValueError, EOFError):  # onnxruntime tells what is wrong with it
         return data
-    changed = rewriting.by_operator()
-    return rewriting.graph.to_bytes() if rewriting.slices_first() or changed else data
+    return rewriting.graph.to_bytes() if rewriting.by_operator() else data
 
 
 class _Rewriting:
@@ -37,12 +37,8 @@ class _Rewriting:
         self.readers: dict[str, list[Node]] = {}
         self.sums: dict[str, tuple[str, str, int, int]] = {}  # of `_groups_summed`: products, bias, outputs, inputs
         self.channels: dict[str, int | None] = {}
-        self._note(graph.nodes)
-
-    def _note(self, nodes: list[Node]) -> None:
-        self.makers = {name: node for node in nodes for name in node.outputs}
-        self.readers = {}
-        for node in nodes:
+        for node in graph.nodes:
+            self.makers |= dict.fromkeys(node.outputs, node)
             for name in node.inputs:
                 self.readers.setdefault(name, []).append(node)
 
@@ -95,10 +91,11 @@ class _Rewriting:
         if weights is None:
             return None
         outs, ins, *kernel = weights.shape
-        if not 1 < ins <= _WIDEST_GROUP or not 1 < groups <= outs or outs % groups:
+        if not 1 < ins <= _WIDEST_GROUP or not 1 < groups <= outs <= _MOST_OUTPUTS or outs % groups:
             return None
         if weights.dtype != np.float32:
-            return self._ungrouped(node, weights, groups)
+            given = self.makers.get(node.inputs[0])  # of floats, a zero times infinity would be heard in every group
+            return self._ungrouped(node, weights, groups) if given and given.operator == "DequantizeLinear" else None
         if groups != outs:
             return None
         if weights.nbytes + 4 * outs * outs * ins > self.room:
@@ -127,6 +124,8 @@ class _Rewriting:
 
     def _sum_of_two(self, node: Node) -> list[Node] | None:
         """Two grouped convolutions are added before their groups are summed: once for both."""
+        if len(node.inputs) != 2:
+            return None
         one, other = (self.sums.get(name) for name in node.inputs)
         if one is None or other is None or one[2:] != other[2:] or 4 * one[2] * one[2] * one[3] > self.room:
             return None
@@ -158,60 +157,6 @@ class _Rewriting:
                 inputs = [again.outputs[0] if k == i else name for k, name in enumerate(node.inputs)]
                 return [shape, wide, again, Node("Mul", inputs, node.outputs, {})]
         return None
-
-    def slices_first(self) -> bool:
-        """Rows are cut out before convolutions that see one row at a time, since cuts change the layout; if any was."""
-        sliced = (
-            self.makers.get(name) for node in self.graph.nodes if node.operator == "Slice" for name in node.inputs[:1]
-        )
-        if not _operators([maker for maker in sliced if maker]) & {"Conv", "Relu", "AveragePool"}:
-            return False
-        self._note(self.graph.nodes)
-        gone, nodes = set[Node](), list[Node]()
-        for node in reversed(self.graph.nodes):
-            cuts = [cut for cut in self.readers.get(node.outputs[0], []) if cut not in gone] if node.outputs else []
-            if (
-                len(gone) > _MOST_CUT
-                or not self._apart(cuts)
-                or node.outputs[0] in self.graph.outputs
-                or not self._by_rows(node)
-            ):
-                nodes.append(node)
-                continue
-            gone |= {node, *cuts}
-            for cut in cuts:
-                first = self.graph.made("Slice", [node.inputs[0], *cut.inputs[1:]], {})
-                then = Node(node.operator, [first.outputs[0], *node.inputs[1:]], cut.outputs, self.graph.settings(node))
-                nodes += [then, first]
-                self.readers[node.inputs[0]].append(first)
-        self.graph.nodes = [node for node in reversed(nodes) if node not in gone]
-        return bool(gone)
-
-    def _by_rows(self, node: Node | None) -> bool:
-        """Whether a row of what `node` gives is made of the same row alone."""
-        if node is not None and node.operator == "Relu":
-            node = self.makers.get(node.inputs[0]) if node.inputs else None
-        if node is None or node.operator != "Conv":
-            return False
-        settings, weights = self.graph.settings(node), self._weights(node)
-        if settings is None or weights is None or not settings.keys() <= _CONV:
-            return False
-        pads, strides = settings.get("pads", (0,) * 4), settings.get("strides", (1, 1))
-        return weights.shape[2] == 1 and len(pads) == 4 and not pads[0] | pads[2] and strides[:1] == (1,)
-
-    def _apart(self, cuts: list[Node]) -> bool:
-        """Whether they are slices of rows, two or more, that do not overlap."""
-        if not 2 <= len(cuts) <= 8 or cuts[0].operator != "Slice" or _operators(cuts) != {"Slice"}:
-            return False
-        ranges = []
-        for cut in cuts:
-            numbers = [self.graph.constant(name) for name in cut.inputs[1:]]
-            if len(numbers) != 4 or not all(one is not None and one.shape == (1,) for one in numbers):
-                return False
-            ranges.append([int(one[0]) for one in numbers if one is not None])
-        ranges.sort()
-        ends = [0, *(end for _, end, _, _ in ranges)]
-        return all(ends[i] <= r[0] < r[1] and r[2:] == [2, 1] for i, r in enumerate(ranges))
 
     def _weights(self, node: Node) -> np.ndarray | None:
         """A two-dimensional convolution's constant weights: float32, or int8 on a grid of zero point 0."""
