@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -143,6 +144,16 @@ def folder_set(folder: Path, labels: dict[str, int]) -> Path:
         for i in range(n):
             soundfile.write(folder / label / f"{i}.wav", noise(), RATE)
     return folder
+
+
+@pytest.mark.parametrize("verb", ["info", "classify", "complexity"])
+def test_a_pipe_or_a_device_is_no_model(verb: str, tinyscene, tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.onnx")
+    (tmp_path / "device.onnx").symlink_to("/dev/zero")
+    for name in ("pipe.onnx", "device.onnx"):
+        answer = tinyscene(verb, tmp_path / name, *(["clip.wav"] if verb == "classify" else []))
+        assert answer.code != 0
+        assert "is a pipe or a device; a tinyscene model file (.onnx) is taken" in answer.err
 
 
 def test_a_csv_without_a_class_column_lists_its_columns(tinyscene, tmp_path: Path):

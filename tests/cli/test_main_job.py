@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tinyscene.runtime.shipped import SHIPPED
+
 
 def test_evaluate_json_has_the_last_stages_figures_at_the_top_and_all_stages_below(tinyscene, run: Path):
     answer = tinyscene("evaluate", run, "--json")
@@ -46,6 +48,8 @@ def test_a_copied_run_is_whole_and_a_file_of_other_weights_is_left_out(tinyscene
     answer = tinyscene("evaluate", copy, "--json")
     assert json.loads(answer.out)["stale"] == ["narrow-int8-features.onnx", "narrow-int8-waveform.onnx"]
     assert "made of other weights" in answer.err
+    shutil.copyfile(SHIPPED, copy / "narrow-fit-features.onnx")  # of other classes
+    assert "narrow-fit-features.onnx" in json.loads(tinyscene("evaluate", copy, "--json").out)["stale"]
 
 
 def test_report_folder_has_page_json_and_tables(run: Path):

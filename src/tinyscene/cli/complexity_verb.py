@@ -125,6 +125,7 @@ def _of_file(path: Path, window: float | None) -> tuple[dict[str, Counts], float
     from ..evaluate import count_litert, count_onnx
     from ..runtime import read_model_file
     from ..runtime.card_file import read_with_card
+    from ..runtime.model_file import file_bytes
 
     litert = path.suffix.lower() == ".tflite"
     count = count_litert if litert else count_onnx
@@ -132,9 +133,7 @@ def _of_file(path: Path, window: float | None) -> tuple[dict[str, Counts], float
         data, card = read_with_card(path, ".tflite")[:2] if litert else read_model_file(path)
     except ModelError as error:
         try:
-            counts = count(path.read_bytes(), window or 1.0)
-        except OSError:
-            raise error from None
+            counts = count(file_bytes(str(path), ""), window or 1.0)
         except ModelError as why:
             raise (error if window is None else ModelError(f"{path}: {why}")) from None
         if window is None:  # it can be counted all the same

@@ -62,8 +62,8 @@ def evaluate_run(prepared: Prepared, record: RunRecord, folder: Path, hop_s: flo
         for path in (model_path(prepared, folder, name, form) for form in FORMS):
             if not path.is_file():
                 continue
-            made_of = read_model_file(path)[1].weights
-            if made_of and made_of != weights_checksum(own):
+            card = read_model_file(path)[1]
+            if card.weights not in ("", weights_checksum(own)) or set(card.labels) != set(prepared.dataset.classes):
                 stale.append(path.name)
                 continue
             with prepared.progress(f"classify with {path.name}") as report:

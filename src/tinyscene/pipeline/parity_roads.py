@@ -143,8 +143,12 @@ def missing_files(cards: dict[Path, ModelCard], networks: Iterable[str], run: st
     for kind, library, extra, *_ in OTHERS.values():
         if find_spec(library) is None:
             lines.append(f"{kind}: not installed; {install(extra)}")
+    systems = {card.system for card in cards.values()}
     for name in networks:
-        export = command("export", run, "--stage", name.rpartition("-")[2])
+        stage = next((name.removeprefix(f"{own}-") for own in systems if name.startswith(f"{own}-")), None)
+        if stage is None:  # the network of no run, such as the one that comes with tinyscene
+            continue
+        export = command("export", run, "--stage", stage)
         for form in FORMS:
             if (name, ".onnx", form) not in there:
                 lines.append(f"{name}, {form} in: no such model file; {export} --form {form}")

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..errors import ModelError, install
-from .model_file import FORMAT, LARGEST_FILE, ModelCard, card_from
+from .model_file import FORMAT, ModelCard, card_from, file_bytes
 
 _AGAIN = "Copy both files again."
 
@@ -34,9 +34,10 @@ def read_with_card(path: str | os.PathLike[str], ending: str) -> tuple[bytes, Mo
     name = os.fspath(path)
     if not name.endswith(ending):
         raise ModelError(f"{name} is taken for a {ending} file by its name. Name a {ending} file.")
-    data = _read(name, f"Check the name, or write one with `tinyscene export RUN --format {ending[1:]}`.")
+    advice = f"Check the name, or write one with `tinyscene export RUN --format {ending[1:]}`."
+    data = file_bytes(name, advice, f"a {ending} model file")
     beside = card_path(name)
-    text = _read(beside, f"It lies beside {os.path.basename(name)} and says what that is: copy both.")
+    text = file_bytes(beside, f"It lies beside {os.path.basename(name)} and says what that is: copy both.", "a card")
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):
@@ -63,16 +64,3 @@ def part(content: Mapping[str, Any], key: str, name: str) -> Mapping[str, Any]:
     if not isinstance(found, dict):
         raise ModelError(f"{card_path(name)} has no object '{key}'. Export the model again.")
     return found
-
-
-def _read(name: str, advice: str) -> bytes:
-    try:
-        with open(name, "rb") as file:
-            data = file.read(LARGEST_FILE + 1)
-    except FileNotFoundError:
-        raise ModelError(f"{name} does not exist. {advice}") from None
-    except OSError as error:
-        raise ModelError(f"{name} cannot be read ({error.strerror}). {advice}") from None
-    if len(data) > LARGEST_FILE:
-        raise ModelError(f"{name} has more than {LARGEST_FILE:,} bytes: no model of ours. {advice}")
-    return data

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
@@ -77,22 +78,7 @@ def read_model_file(path: str | os.PathLike[str]) -> tuple[bytes, ModelCard]:
     Raises ModelError, naming the file, when it is not.
     """
     name = os.fspath(path)
-    try:
-        with open(name, "rb") as file:
-            data = file.read(LARGEST_FILE + 1)
-    except FileNotFoundError:
-        raise ModelError(
-            f"{name} does not exist; a tinyscene model file (.onnx) is taken. Check the name, or write one with "
-            "`tinyscene export`."
-        ) from None
-    except IsADirectoryError:
-        raise ModelError(f"{name} is a folder; a tinyscene model file (.onnx) is taken. Name a file in it.") from None
-    except OSError as error:
-        raise ModelError(f"{name} cannot be read ({error.strerror}). Check its permissions and the disk.") from None
-    if not data:
-        raise ModelError(f"{name} is empty (0 bytes); a tinyscene model file is taken. {_AGAIN}")
-    if len(data) > LARGEST_FILE:
-        raise ModelError(f"{name} is larger than {LARGEST_FILE:,} bytes, the most that is taken. Is it the right file?")
+    data = file_bytes(name, "Check the name, or write one with `tinyscene export`.")
     entries = _entries(data, name)
     if CARD_KEY not in entries:
         raise ModelError(
@@ -110,6 +96,28 @@ def read_model_file(path: str | os.PathLike[str]) -> tuple[bytes, ModelCard]:
     if place.text.decode("ascii", "replace") != _checksum(data, place):
         raise ModelError(f"{name} was changed or damaged since it was written: its checksum does not fit. {_AGAIN}")
     return data, card_from(content, name)
+
+
+def file_bytes(name: str, advice: str, what: str = "a tinyscene model file (.onnx)") -> bytes:
+    """What is in a file of 1 to LARGEST_FILE bytes. Raises ModelError, naming it, for any other; `advice` if it is not
+    there. A pipe or a device, which might never end, is not opened."""
+    try:
+        mode = os.stat(name).st_mode
+        if not stat.S_ISREG(mode):
+            kind = "folder" if stat.S_ISDIR(mode) else "pipe or a device"
+            raise ModelError(f"{name} is a {kind}; {what} is taken. Name a file.")
+        with open(name, "rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+    except FileNotFoundError:
+        raise ModelError(f"{name} does not exist; {what} is taken. {advice}") from None
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL
+        reason = getattr(error, "strerror", None) or error
+        raise ModelError(f"{name} cannot be read ({reason}). Check its permissions and the disk.") from None
+    if not data:
+        raise ModelError(f"{name} is empty (0 bytes); {what} is taken. {_AGAIN}")
+    if len(data) > LARGEST_FILE:
+        raise ModelError(f"{name} is larger than {LARGEST_FILE:,} bytes, the most that is taken. Is it the right file?")
+    return data
 
 
 def _entries(data: bytes, name: str) -> dict[str, Value]:
