@@ -252,7 +252,8 @@ def table(work: Path, seed: int) -> str:
             "",
             "What choosing the epoch on test data would seem to give: the trainings of tiny-vgg reach "
             f"{last:.2f} % in their last epoch and **{best:.2f} %** in the epoch that is best on the held-out fold, "
-            f"fold by fold: {best - last:.2f} points more, of {len(watched[0])} epochs. No figure of ours is.",
+            f"fold by fold: {best - last:.2f} points more, out of {len(watched[0])} epochs to choose from. "
+            "No other figure here is chosen so.",
         ]
     return "\n".join(lines) + "\n"
 
