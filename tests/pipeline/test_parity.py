@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -186,10 +188,11 @@ def test_what_is_missing_is_told_with_the_command_that_makes_it(written, monkeyp
     path = written.path["int8", "features"]
     card = read_card(path)
     assert isinstance(card, ModelCard)
+    card = replace(card, name="narrow-prune-int8", system="narrow")
     monkeypatch.setattr(parity_roads, "find_spec", lambda name: None if name == "executorch" else object())
-    lines = missing_files({path: card}, [card.name], "runs/a")
+    lines = missing_files({path: card}, [card.name, "of no run"], "runs/a")
     assert lines == [
         "ExecuTorch: not installed; pip install '.[executorch]' in a clone of tinyscene",
-        f"{card.name}, waveform in: no such model file; tinyscene export runs/a --stage {card.name} --form waveform",
-        f"{card.name}, LiteRT: no .tflite file; tinyscene export runs/a --stage {card.name} --format tflite",
+        f"{card.name}, waveform in: no such model file; tinyscene export runs/a --stage prune-int8 --form waveform",
+        f"{card.name}, LiteRT: no .tflite file; tinyscene export runs/a --stage prune-int8 --format tflite",
     ]
