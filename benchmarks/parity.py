@@ -173,7 +173,7 @@ def table(kept: dict[str, Any]) -> list[str]:
             cells = [cell for precision in PRECISIONS for cell in _cells(found.get(precision))]
             same, n = (sum(row[key] for row in found.values()) for key in ("same", "n"))
             lines.append(f"| `{name}` | {road} | {' | '.join(cells)} | {same} of {n} |")
-        missing |= dict.fromkeys(kept[name]["missing"])
+        missing |= dict.fromkeys(f"`{name}`: {_short(line)}" for line in kept[name]["missing"])
     allowed = ", ".join(f"{tolerance:g} in {precision}" for precision, tolerance in TOLERANCE.items())
     lines += [
         "",
@@ -182,7 +182,16 @@ def table(kept: dict[str, Any]) -> list[str]:
         f"{allowed}. Time is the median of one window on one thread, front end included. "
         "Same class: of the windows, in all precisions together. Written by `benchmarks/parity.py`.",
     ]
-    return [*lines, *(f"\nNot there: {line}" for line in missing)]
+    return [
+        *lines,
+        *(["", "Not there, in int8 where nothing else is said:", ""] if missing else []),
+        *(f"- {line}" for line in missing),
+    ]
+
+
+def _short(why: str) -> str:
+    """What was refused, without the advice."""
+    return why.partition(" (")[0] if "cannot be converted" in why else why.partition(";")[0]
 
 
 def _cells(row: dict[str, Any] | None) -> tuple[str, str]:
