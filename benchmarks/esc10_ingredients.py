@@ -237,6 +237,8 @@ def table(work: Path, seed: int) -> str:
         )
     watched = [row["epochs"] for row in done if row["name"] == LAST]
     precisions = ", ".join(sorted({row["precision"] for row in done}))
+    names = [row["name"] for row in done]
+    missing = [name for name in ROWS if names.count(name) < len(FOLDS)]
     lines += [
         "",
         "Each row is the plain recipe with this one thing changed; five official folds, float32 network, "
@@ -245,6 +247,8 @@ def table(work: Path, seed: int) -> str:
         "Teachers have not heard the held-out fold, nor has anyone who taught them. Written by "
         "`benchmarks/esc10_ingredients.py`.",
     ]
+    if missing:
+        lines += ["", f"Not run on all folds: {'; '.join(missing)}."]
     if len(watched) == len(FOLDS):
         best = 100 * np.mean([max(epochs) for epochs in watched])
         last = 100 * np.mean([epochs[-1] for epochs in watched])

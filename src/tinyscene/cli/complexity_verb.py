@@ -132,8 +132,9 @@ def _of_file(path: Path, window: float | None) -> tuple[dict[str, Counts], float
     try:
         data, card = read_with_card(path, ".tflite")[:2] if litert else read_model_file(path)
     except ModelError as error:
+        data = file_bytes(str(path), "Check the name.", "a model file (.onnx, .tflite)")
         try:
-            counts = count(file_bytes(str(path), ""), window or 1.0)
+            counts = count(data, window or 1.0)
         except ModelError as why:
             raise (error if window is None else ModelError(f"{path}: {why}")) from None
         if window is None:  # it can be counted all the same

@@ -143,7 +143,7 @@ def missing_files(cards: dict[Path, ModelCard], networks: Iterable[str], run: st
     for kind, library, extra, *_ in OTHERS.values():
         if find_spec(library) is None:
             lines.append(f"{kind}: not installed; {install(extra)}")
-    systems = {card.system for card in cards.values()}
+    systems = sorted({card.system for card in cards.values()}, key=len, reverse=True)  # "a-b" before "a"
     for name in networks:
         stage = next((name.removeprefix(f"{own}-") for own in systems if name.startswith(f"{own}-")), None)
         if stage is None:  # the network of no run, such as the one that comes with tinyscene

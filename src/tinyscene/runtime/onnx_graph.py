@@ -120,9 +120,9 @@ class Graph:
         self._tensors[name] = content
         return name
 
-    def made(self, operator: str, inputs: list[str], settings: Settings, output: str = "") -> Node:
+    def made(self, operator: str, inputs: list[str], settings: Settings) -> Node:
         """A new node of one output, not yet in the graph."""
-        return Node(operator, inputs, [output or self.new_name()], settings)
+        return Node(operator, inputs, [self.new_name()], settings)
 
     def to_bytes(self) -> bytes:
         """The model file, without nodes whose outputs nothing reads."""

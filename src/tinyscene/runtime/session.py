@@ -75,7 +75,7 @@ def _opened(data: bytes, options: onnxruntime.SessionOptions) -> onnxruntime.Inf
     fast = rewritten(data)
     try:
         return onnxruntime.InferenceSession(fast, options, providers=["CPUExecutionProvider"])
-    except Exception:
+    except Exception:  # onnxruntime's errors share no public class
         if fast is data:
             raise
         return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
