@@ -1,8 +1,8 @@
 """Which recipe tiny-vgg has, by nested cross-validation on ESC-10: writes benchmarks/esc10_choice.md.
 
-    python benchmarks/esc10_choice.py --data DIR/esc10 [--only NAME ...] [--seed 1] [--precision bf16-mixed]
+    python benchmarks/esc10_choice.py --data DIR [--only NAME ...] [--seed 1] [--precision bf16-mixed]
 
-Without --data the folder esc10 in TINYSCENE_DATA is taken. For each pair of folds a network is trained on the other
+DIR (TINYSCENE_DATA without) holds esc10 and micirp. For each pair of folds a network is trained on the other
 three and asked about both. The answers on fold j of the networks that saw neither i nor j are what is known when a
 recipe is chosen for fold i: four folds, no clip of fold i among them, heard or asked. What is chosen for each fold is
 trained once more on the four others and asked about it: that is what choosing so is worth. What is done is kept in
@@ -12,9 +12,9 @@ trained once more on the four others and asked about it: that is what choosing s
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -24,34 +24,85 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
 from esc10 import joined
-from esc10_training import all_augmentations, answers, opened, plain, trained
+from esc10_training import LOG, all_augmentations, answers, changed, noted, opened, plain, responses, trained
 
 from tinyscene import load_system
+from tinyscene.augment import BandGains, RandomResponse, SpecAugment, Speed
 from tinyscene.evaluate import Predictions, measure
 from tinyscene.evaluate.temperature import at_temperature, fit_temperature
 from tinyscene.files import make_folder, write_whole
 from tinyscene.pipeline import circumstances
+from tinyscene.spec import Spec
 from tinyscene.system import System
 from tinyscene.train import read_journal
 
 HERE = Path(__file__).parent
 FOLDS = (1, 2, 3, 4, 5)
-LOG = "done.jsonl"
+Recipe = Callable[[System, Path], System]  # tiny-vgg and the folder of the data -> a candidate
 
 
-def curves(system: System, curve_db: float, **model: Any) -> System:
-    """Plain, 40 epochs, with random curves of so many dB over the bands, and changes of the network."""
-    system = plain(system, 40)
-    bands = (system.augment.bands[0].but(curve_db=curve_db),)
-    return system.but(augment=replace(system.augment, bands=bands), model=system.model.but(**model))
+def curves(curve_db: float, **model: Any) -> Recipe:
+    """Plain, with random curves of so many dB over the bands, and changes of the network."""
+
+    def made(system: System, _: Path) -> System:
+        system = plain(system, 40)
+        bands = (system.augment.bands[0].but(curve_db=curve_db),)
+        return system.but(augment=replace(system.augment, bands=bands), model=system.model.but(**model))
+
+    return made
 
 
+def heard_through(*parts: str, epochs: int = 40, window_s: float = 1.5, **model: Any) -> Recipe:
+    """Plain, with parts of the device augmentations, so many epochs, and changes of the network."""
+
+    def made(system: System, data: Path) -> System:
+        system = plain(system, epochs)
+        system = system.but(model=system.model.but(**model), task=replace(system.task, window_s=window_s))
+        for part in parts:
+            system = PARTS[part](system, data)
+        return system
+
+    return made
+
+
+FLOOR = 1e-7
+PARTS = {
+    "responses": lambda system, data: changed(system, spectrum=(responses(data),)),
+    "curves": lambda system, data: changed(
+        system, bands=(Spec(BandGains, gain_db=0.0, curve_db=4.0, nodes=5, log="log10", floor=FLOOR, p=1.0),)
+    ),
+    "deep curves": lambda system, data: changed(
+        system, bands=(Spec(BandGains, gain_db=0.0, curve_db=9.0, nodes=12, log="log10", floor=FLOOR, p=0.6),)
+    ),
+}
+PARTS["speed"] = lambda system, _: changed(system, wave=(Spec(Speed, slowest=0.8, fastest=1.25, p=0.7),))
+PARTS["masks"] = lambda system, _: changed(
+    system, features=(Spec(SpecAugment, band_masks=1, band_width=16, frame_masks=1, frame_width=10, fill=0.0),)
+)
+PARTS["random responses"] = lambda system, _: changed(
+    system, spectrum=(Spec(RandomResponse, depth_db=8.0, octaves=1.0, f_min=40.0, p=0.6),)
+)
 WIDE = (24, 40, 64, 64, 72)
-CANDIDATES = {
-    "plain, 40 epochs": lambda system: plain(system, 40),
-    "all augmentations, 100 epochs": all_augmentations,
-    "curves of 4 dB, 40 epochs": lambda system: curves(system, 4.0),
-    "curves of 4 dB, wider, 40 epochs": lambda system: curves(system, 4.0, widths=WIDE),
+CANDIDATES: dict[str, Recipe] = {
+    "plain, 40 epochs": lambda system, _: plain(system, 40),
+    "all augmentations, 100 epochs": lambda system, _: all_augmentations(system),
+    "curves of 4 dB, 40 epochs": curves(4.0),
+    "curves of 4 dB, wider, 40 epochs": curves(4.0, widths=WIDE),
+    "deep curves": heard_through("deep curves"),
+    "responses": heard_through("responses"),
+    "responses, curves": heard_through("responses", "curves"),
+    "responses, speed": heard_through("responses", "speed"),
+    "responses, curves, speed, masks, wider, 80 epochs": heard_through(
+        "responses", "curves", "speed", "masks", widths=WIDE, epochs=80
+    ),
+    "random responses": heard_through("random responses"),
+    "responses, 3 s, 60 epochs": heard_through("responses", epochs=60, window_s=3.0),
+    "random responses, 3 s, 60 epochs": heard_through("random responses", epochs=60, window_s=3.0),
+    "responses, deep curves": heard_through("responses", "deep curves"),
+    "responses, wider": heard_through("responses", widths=WIDE),
+    "responses, masks, wider, 60 epochs": heard_through("responses", "masks", widths=WIDE, epochs=60),
+    "responses, curves, wider": heard_through("responses", "curves", widths=WIDE),
+    "responses, curves, wider, 80 epochs": heard_through("responses", "curves", widths=WIDE, epochs=80),
 }
 
 
@@ -65,9 +116,9 @@ def main() -> None:
     options.add_argument("--only", nargs="+", choices=CANDIDATES, default=list(CANDIDATES), metavar="NAME")
     options.add_argument("--precision", default="32-true")
     chosen = options.parse_args()
-    data = chosen.data or (Path(os.environ["TINYSCENE_DATA"]) / "esc10" if "TINYSCENE_DATA" in os.environ else None)
+    data = chosen.data or (Path(os.environ["TINYSCENE_DATA"]) if "TINYSCENE_DATA" in os.environ else None)
     if data is None:
-        sys.exit("esc10_choice: give --data DIR, or set TINYSCENE_DATA to the folder that holds esc10.")
+        sys.exit("esc10_choice: give --data DIR, or set TINYSCENE_DATA: esc10 and micirp.")
     make_folder(chosen.work, "Choose another --work.")
     for name in chosen.only:
         for pair in combinations(FOLDS, 2):
@@ -84,12 +135,7 @@ def main() -> None:
 def once(name: str, folds: tuple[int, ...], seed: int, data: Path, work: Path, precision: str) -> None:
     """One training without these folds, unless it is there."""
     key = {"name": name, "folds": list(folds), "seed": seed}
-    if any(row.items() >= key.items() for row in read_journal(work / LOG)):
-        return
-    row = key | one(name, folds, seed, data, work, precision)
-    with (work / LOG).open("a") as file:
-        file.write(json.dumps(row) + "\n")
-    print(name, folds, f"{row['cpu_seconds']:.0f} CPU s", flush=True)
+    noted(work, key, lambda: one(name, folds, seed, data, work, precision))
 
 
 def whole(work: Path, seed: int) -> list[str]:
@@ -105,7 +151,7 @@ def known_of(name: str, work: Path, seed: int) -> dict[int, dict[str, Any]]:
 
 def one(name: str, folds: tuple[int, ...], seed: int, data: Path, work: Path, precision: str) -> dict[str, Any]:
     """One training without the folds; its answers on each lie in --work."""
-    prepared = opened(CANDIDATES[name](load_system("tiny-vgg")), data, seed, folds)
+    prepared = opened(CANDIDATES[name](load_system("tiny-vgg"), data), data / "esc10", seed, folds)
     network, spent = trained(prepared, work / f"training-{os.getpid()}", precision)
     for fold in folds:
         rows = np.flatnonzero(prepared.dataset.fold.astype(str) == str(fold))

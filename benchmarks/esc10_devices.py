@@ -15,13 +15,14 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
-from esc10_training import all_augmentations, answers, opened, trained
+from esc10_training import LOG, all_augmentations, answers, noted, opened, trained
 
 from tinyscene import load_system
 from tinyscene.augment import (
@@ -51,7 +52,6 @@ GROUPS = {
     "s4-s6": ("s4", "s5", "s6"),
     "s7-s10": BEYOND,
 }
-LOG = "done.jsonl"
 
 Variant = Callable[[System, Path, tuple[str, ...]], System]  # system, responses, names of them not to use
 
@@ -73,16 +73,12 @@ def main() -> None:
         sys.exit("esc10_devices: give --data DIR, or set TINYSCENE_DATA: esc10, micirp and esc10_mobile.json.")
     make_folder(chosen.work, "Choose another --work.")
     spec, taken = with_more_devices(data)
-    mobile = simulate_devices(data / "esc10", spec, chosen.work / "esc10-mobile", 16, responses=data / "micirp" / "ir")
+    folder = data / "micirp" / "ir"
+    mobile = simulate_devices(data / "esc10", spec, chosen.work / "esc10-mobile", 16, responses=folder)
     for fold in chosen.folds:
         for name in chosen.only:
             key = {"name": name, "fold": fold, "epochs": chosen.epochs, "seed": chosen.seed}
-            if any(row.items() >= key.items() for row in read_journal(chosen.work / LOG)):
-                continue
-            row = key | one(key, mobile, data / "micirp" / "ir", taken, chosen.work, chosen.precision)
-            with (chosen.work / LOG).open("a") as file:
-                file.write(json.dumps(row) + "\n")
-            print(name, fold, f"{row['cpu_seconds']:.0f} CPU s", flush=True)
+            noted(chosen.work, key, partial(one, key, mobile, folder, taken, chosen.work, chosen.precision))
     text = table(chosen.work, chosen.epochs, chosen.seed)
     write_whole(chosen.out / "esc10_devices.md", text)
     print(text)

@@ -10,11 +10,11 @@ that they have not heard is one of the teachers. What is done is kept in --work 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,11 @@ import numpy as np
 import torch
 from esc10 import FOLDS, joined, short
 from esc10_choice import csv_of
-from esc10_training import answers, opened, plain, told, trained
+from esc10_training import LOG, answers, changed, noted, opened, plain, responses, told, trained
 from torch import nn
 
 from tinyscene import load_system
-from tinyscene.augment import BinGains, DeviceResponse, FreqMixStyle, Mixup, SpecAugment, Tempo, TimeRoll
+from tinyscene.augment import BinGains, FreqMixStyle, Mixup, SpecAugment, Tempo, TimeRoll
 from tinyscene.evaluate import Predictions
 from tinyscene.evaluate.temperature import at_temperature, fit_temperature
 from tinyscene.files import make_folder, write_whole
@@ -40,7 +40,6 @@ from tinyscene.train import predict, read_journal
 from tinyscene.train.test_time import predict_augmented
 
 HERE = Path(__file__).parent
-LOG = "done.jsonl"
 LOOKS = 10
 LAST = "random curves of 4 dB over the bands: tiny-vgg"
 WIDE = (24, 40, 64, 64, 72)
@@ -77,11 +76,7 @@ class Watch(pl.Callback):
 def place(name: str, *parts: Spec) -> Callable[[System, Path], System]:
     """Plain, with these at that place, after what is there."""
 
-    def made(system: System, _: Path) -> System:
-        base = plain(system, 40)
-        return base.but(augment=replace(base.augment, **{name: (*getattr(base.augment, name), *parts)}))
-
-    return made
+    return lambda system, _: changed(plain(system, 40), **{name: parts})
 
 
 def gain(**fields: Any) -> Callable[[System, Path], System]:
@@ -96,10 +91,9 @@ def fit(**fields: Any) -> Callable[[System, Path], System]:
     return lambda system, _: (base := plain(system, 40)).but(recipe=(base.recipe[0].but(**fields), *base.recipe[1:]))
 
 
-def responses(system: System, data: Path) -> System:
+def heard_through_microphones(system: System, data: Path) -> System:
     """Plain, with measured responses of microphones on power spectra."""
-    folder = data / "micirp" / "ir"
-    return place("spectrum", Spec(DeviceResponse, folder=str(folder.resolve()), p=0.6))(system, data)
+    return changed(plain(system, 40), spectrum=(responses(data),))
 
 
 TAUGHT = {"teacher_weight": 0.5, "teacher_temperature": 2.0}
@@ -112,7 +106,7 @@ ROWS: dict[str, Row] = {
     "a mask in time, one in frequency": Row(place("features", MASKS)),
     "Freq-MixStyle": Row(place("bands", Spec(FreqMixStyle, alpha=0.3, p=0.4))),
     "FFT-bin gains": Row(place("spectrum", Spec(BinGains, alpha=0.5))),
-    "device responses (MicIRP)": Row(responses),
+    "device responses (MicIRP)": Row(heard_through_microphones),
     "tempo, 0.75 to 1.25": Row(place("wave", Spec(Tempo, factors=(0.75, 0.85, 1.15, 1.25), p=0.5))),
     "mean of the last 10 epochs": Row(fit(select="mean", mean_epochs=10)),
     "wider: 112,858 parameters, 28.1 MMACs/s": Row(
@@ -144,12 +138,8 @@ def main() -> None:
     for name in chosen.only:
         for fold in FOLDS:
             key = {"name": name, "fold": fold, "seed": chosen.seed}
-            if any(row.items() >= key.items() for row in read_journal(chosen.work / LOG)):
-                continue
-            row = key | one(name, fold, chosen.seed, data, chosen.work, chosen.choice, chosen.precision)
-            with (chosen.work / LOG).open("a") as file:
-                file.write(json.dumps(row) + "\n")
-            print(name, fold, f"{row['cpu_seconds']:.0f} CPU s", flush=True)
+            make = partial(one, name, fold, chosen.seed, data, chosen.work, chosen.choice, chosen.precision)
+            noted(chosen.work, key, make)
     text = table(chosen.work, chosen.seed)
     write_whole(chosen.out / "esc10_ingredients.md", text)
     print(text)

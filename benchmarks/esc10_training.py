@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
 import torch
 from torch import nn
 
-from tinyscene.augment import Mixup, SpecAugment
+from tinyscene.augment import DeviceResponse, Mixup, SpecAugment
 from tinyscene.data import Split
 from tinyscene.evaluate import Predictions
 from tinyscene.pipeline import RunRecord, prepare
@@ -22,9 +24,10 @@ from tinyscene.pipeline.preparing import Prepared
 from tinyscene.pipeline.teacher_file import TEACHER
 from tinyscene.spec import Spec
 from tinyscene.system import Augment, System
-from tinyscene.train import Machine, predict
+from tinyscene.train import Machine, predict, read_journal
 from tinyscene.train.teacher_logits import write_teacher_logits
 
+LOG = "done.jsonl"
 FIRST_WIDTHS = (16, 32, 48, 64, 64)
 
 
@@ -42,11 +45,32 @@ def all_augmentations(system: System, epochs: int = 100) -> System:
     return of_epochs(system.but(model=system.model.but(widths=FIRST_WIDTHS)), epochs)
 
 
+def changed(system: System, **parts: tuple[Spec, ...]) -> System:
+    """The system with augmentations at some places, after what is there."""
+    after = {place: (*getattr(system.augment, place), *more) for place, more in parts.items()}
+    return system.but(augment=replace(system.augment, **after))
+
+
+def responses(data: Path, p: float = 0.6) -> Spec:
+    """Measured responses of microphones (MicIRP), for power spectra."""
+    return Spec(DeviceResponse, folder=str((data / "micirp" / "ir").resolve()), p=p)
+
+
 def of_epochs(system: System, epochs: int) -> System:
     """The system with its first stage of so many epochs, a twentieth of them warming up."""
     fit = system.recipe[0]
     schedule = fit.fields["schedule"].but(warmup_epochs=max(1, epochs // 20))
     return system.but(recipe=(fit.but(epochs=epochs, schedule=schedule), *system.recipe[1:]))
+
+
+def noted(work: Path, key: dict[str, Any], make: Callable[[], dict[str, Any]]) -> None:
+    """A row of `key` and what `make` gives, in the journal of --work, unless there is one."""
+    if any(row.items() >= key.items() for row in read_journal(work / LOG)):
+        return
+    row = key | make()
+    with (work / LOG).open("a") as file:
+        file.write(json.dumps(row) + "\n")
+    print(*key.values(), f"{row['cpu_seconds']:.0f} CPU s", flush=True)
 
 
 def opened(system: System, data: Path, seed: int, folds: tuple[int, ...], classes: tuple[int, ...] = ()) -> Prepared:

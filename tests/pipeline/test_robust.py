@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from tinyscene.augment import Codec, DeviceResponse, FreqMixStyle, Gain, Mixup
 from tinyscene.augment.freq_mix_style import FreqMixStyleDraw
 from tinyscene.batch import Batch
 from tinyscene.errors import SettingError
-from tinyscene.pipeline.robust import robust
+from tinyscene.pipeline import RunRecord
+from tinyscene.pipeline.configuring import configured
+from tinyscene.pipeline.robust import heard_through, robust
 from tinyscene.spec import Spec
 from tinyscene.system import Augment
 from tinyscene.systems import load_system, systems
@@ -88,6 +91,25 @@ def test_what_is_there_stays(responses: Path):
     assert system.augment.bands == ()
     with pytest.raises(SettingError, match=r"dsmn-1: there is nothing to add for robustness\. Train it as it is\."):
         robust(system, str(responses))
+
+
+def test_responses_alone_add_nothing_else(responses: Path):
+    base = load_system("tiny-vgg")
+    system = heard_through(base, str(responses), exclude=("one.wav",))
+    assert [path.name for path in system.augment.spectrum[0].build().files] == ["two.wav"]
+    assert system.augment == replace(base.augment, spectrum=system.augment.spectrum)
+    assert system.notes == (*base.notes, "Heard through device responses (p 0.6): not the report's.")
+    with pytest.raises(SettingError, match=r"tiny-vgg has device responses; train it without --responses\."):
+        heard_through(system, str(responses))
+
+
+@pytest.mark.parametrize("wanted", [{}, {"responses": True}, {"robust": True}, {"robust": True, "responses": True}])
+def test_a_run_has_what_its_record_says(wanted: dict[str, bool], responses: Path):
+    folder = str(responses) if wanted.get("responses") else None
+    record = RunRecord("dsmn-1", "data", 1, robust=wanted.get("robust", False), responses=folder)
+    augment = configured(load_system("dsmn-1"), record).augment
+    assert (DeviceResponse in kinds(augment.spectrum)) == ("responses" in wanted)
+    assert (FreqMixStyle in kinds(augment.bands)) == ("robust" in wanted)
 
 
 def test_nothing_to_add_is_told(tmp_path: Path):

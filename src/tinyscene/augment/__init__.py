@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     from .noise_mask import NoiseMask
     from .pix2pix import Pix2pix
     from .random_crop import RandomCrop
+    from .random_response import RandomResponse
     from .spec_augment import SpecAugment
     from .spec_augment_plus_plus import SpecAugmentPlusPlus
     from .spectrum_correction import SpectrumCorrection
+    from .speed import Speed
     from .tempo import Tempo
     from .time_roll import TimeRoll
     from .time_shift import TimeShift
@@ -56,9 +58,11 @@ __all__ = [
     "NoiseMask",
     "Pix2pix",
     "RandomCrop",
+    "RandomResponse",
     "SpecAugment",
     "SpecAugmentPlusPlus",
     "SpectrumCorrection",
+    "Speed",
     "Tempo",
     "TimeRoll",
     "TimeShift",
@@ -85,9 +89,11 @@ __getattr__ = lazy_names(
         "NoiseMask": "noise_mask",
         "Pix2pix": "pix2pix",
         "RandomCrop": "random_crop",
+        "RandomResponse": "random_response",
         "SpecAugment": "spec_augment",
         "SpecAugmentPlusPlus": "spec_augment_plus_plus",
         "SpectrumCorrection": "spectrum_correction",
+        "Speed": "speed",
         "Tempo": "tempo",
         "TimeRoll": "time_roll",
         "TimeShift": "time_shift",

@@ -76,7 +76,7 @@ class DeviceResponse:
         rate_hz = known_rate(batch, "DeviceResponse")
         if batch.x.dim() == 3:
             gains = np.concatenate([self.gains(rate_hz, batch.x.shape[1]), np.ones((1, batch.x.shape[1]))])
-            return replace(batch, x=_as_loud(batch.x, torch.from_numpy(gains[params.response]).to(batch.x)))
+            return replace(batch, x=as_loud(batch.x, torch.from_numpy(gains[params.response]).to(batch.x)))
         every = self.responses(rate_hz)
         n_samples = batch.x.shape[-1]
         for i in np.unique(params.response[clips]):
@@ -119,7 +119,7 @@ def _power_gains(response: np.ndarray, n_bins: int) -> np.ndarray:
     return np.bincount(nearest, power, n_bins) / np.bincount(nearest, minlength=n_bins)
 
 
-def _as_loud(power: Tensor, gains: Tensor) -> Tensor:
+def as_loud(power: Tensor, gains: Tensor) -> Tensor:
     """(clip, frequency, frame) times (clip, frequency), with each clip's total power as it was."""
     y = power * gains[:, :, None]
     before, after = (spectrum.sum((1, 2), keepdim=True) for spectrum in (power, y))

@@ -30,7 +30,7 @@ def reproduce(
         int | None, typer.Option("--batch-size", min=2, help="In every stage; SGD's rates scale with it.")
     ] = None,
     robust: Annotated[bool, typer.Option("--robust", help="Train all against other devices: see train.")] = False,
-    responses: Annotated[Path | None, typer.Option(help="With --robust: folder of measured impulse responses.")] = None,
+    responses: Annotated[Path | None, typer.Option(help="Hear all through measured microphones: see train.")] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out rows that cannot be used.")] = False,
     accelerator: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
     precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or auto (mixed on a CUDA GPU).")] = "auto",
@@ -46,7 +46,7 @@ def reproduce(
     from ..pipeline.reproducing import Reproducing, alone, only
     from ..systems import reproductions, systems
     from ..train import Machine
-    from .run_verbs import pairs, robust_record
+    from .run_verbs import pairs
     from .show import progress_bar
 
     if name.partition(":")[0].endswith(".py"):
@@ -70,7 +70,8 @@ def reproduce(
         fold=fold,
         settings=pairs("--set", settings),
         epochs_scale=epochs_scale,
-        robust=robust_record(robust, responses),
+        robust=robust,
+        responses=None if responses is None else str(responses.resolve()),
         skip_bad=skip_bad,
         **circumstances(),
     )

@@ -47,9 +47,11 @@ def train(
         typer.Option("--epochs-scale", help="Shorten all that counts epochs: 0.02. 1 each stays."),
     ] = 1.0,
     robust: Annotated[
-        bool, typer.Option("--robust", help="Train against other devices: device responses and Freq-MixStyle.")
+        bool, typer.Option("--robust", help="Train against other devices: --responses, and Freq-MixStyle.")
     ] = False,
-    responses: Annotated[Path | None, typer.Option(help="With --robust: folder of measured impulse responses.")] = None,
+    responses: Annotated[
+        Path | None, typer.Option(help="Hear clips through microphones: folder of measured impulse responses.")
+    ] = None,
     whole: Annotated[bool, typer.Option("--whole", help="Train on all labelled clips, the test part too.")] = False,
     teacher: Annotated[
         Path | None, typer.Option(help="Learn from this run, or from a CSV of its answers to the training clips.")
@@ -97,7 +99,8 @@ def train(
         columns=pairs("--column", column),
         settings=pairs("--set", settings),
         epochs_scale=epochs_scale,
-        robust=robust_record(robust, responses),
+        robust=robust,
+        responses=None if responses is None else str(responses.resolve()),
         whole=whole,
         teacher=None if teacher is None else str(teacher.resolve()),
         skip_bad=skip_bad,
@@ -222,13 +225,6 @@ def system_of(run: Path, record: RunRecord) -> System:
 
     own = record.system.startswith("system.py")
     return load_system(f"{run}/{record.system}" if own else record.system)
-
-
-def robust_record(robust: bool, responses: Path | None) -> str | None:
-    """What --robust and --responses become in a RunRecord."""
-    if responses is not None and not robust:
-        raise SettingError("--responses belongs to --robust; give both or neither.")
-    return str(responses.resolve() if responses else "") if robust else None
 
 
 def pairs(option: str, texts: list[str] | None) -> dict[str, str]:

@@ -1,9 +1,9 @@
-"""A system as a run has it: settings, robust training, shortened, on all data, with stages that compress added."""
+"""A system as a run has it: settings, other devices, shortened, on all data, with stages that compress added."""
 
 from __future__ import annotations
 
 from ..system import System
-from .robust import robust
+from .robust import heard_through, robust
 from .run_folder import RunRecord
 from .scaling import scaled_epochs
 
@@ -14,8 +14,10 @@ def configured(system: System, record: RunRecord) -> System:
     Raises:
         SettingError: a setting that the system does not have, or out of range.
     """
-    if record.robust is not None:
-        system = robust(system, record.robust or None)
+    if record.robust:
+        system = robust(system, record.responses)
+    elif record.responses is not None:
+        system = heard_through(system, record.responses)
     system = system.with_settings(record.settings)
     if record.epochs_scale != 1:
         system = scaled_epochs(system, record.epochs_scale)

@@ -1,4 +1,4 @@
-"""Any system made robust against devices it never heard: device responses and Freq-MixStyle beside its own parts."""
+"""Any system against devices it never heard: device responses, and Freq-MixStyle, beside its own parts."""
 
 from __future__ import annotations
 
@@ -17,37 +17,45 @@ RESPONSE_P = 0.6
 MIX_ALPHA, MIX_P = 0.3, 0.4
 
 
-def robust(system: System, responses: str | None = None, exclude: tuple[str, ...] = ()) -> System:
-    """The system with DeviceResponse and Freq-MixStyle on its bands; a part it has stays as it is.
+def heard_through(system: System, responses: str, exclude: tuple[str, ...] = ()) -> System:
+    """The system with clips as other microphones would have recorded them, and nothing else.
 
     Responses act on power spectra, in a tenth of the time, unless a system changes waveforms too or has no spectra:
     then on these. A response comes before what happens behind a microphone (a codec) and before clips of two devices
-    are mixed; Freq-MixStyle comes before Mixup for the same reason. Clips of every device are convolved; public code
-    (easy_dcase) takes those of device a alone. `notes` says what was added and what was not: without a folder there is
-    no honest stand-in, since the responses of the synthetic scenes are of no real device and of those that test there.
+    are mixed. Clips of every device are convolved; public code (easy_dcase) takes those of device a alone.
 
     Args:
         responses: folder of measured impulse responses, such as MicIRP.
         exclude: names of responses not to use: those that test devices have.
 
     Raises:
+        SettingError: the system has responses, there is no such folder, or no file in it.
+    """
+    if _has_responses(system):
+        raise SettingError(f"{system.name} has device responses; train it without --responses.")
+    told = f"Heard through {_responses_told()}: not the report's."
+    return _with_responses(system, responses, exclude).but(notes=(*system.notes, told))
+
+
+def robust(system: System, responses: str | None = None, exclude: tuple[str, ...] = ()) -> System:
+    """The system with DeviceResponse and Freq-MixStyle on its bands; a part it has stays as it is.
+
+    Responses: as `heard_through`. Freq-MixStyle comes before Mixup, as they do, for the same reason. `notes` says what
+    was added and what was not: without a folder there is no honest stand-in, since the responses of the synthetic
+    scenes are of no real device and of those that test there.
+
+    Raises:
         SettingError: there is nothing to add, no such folder, or no file in it.
     """
-    augment, added, missing = system.augment, [], []
-    if _has((*augment.wave, *augment.spectrum), DeviceResponse):
+    added, missing = [], []
+    if _has_responses(system):
         pass
     elif responses is None:
         missing.append("device responses (it was given no folder of impulse responses)")
     else:
-        folder = str(Path(responses).expanduser().resolve())  # a run goes on from any folder
-        part = Spec(DeviceResponse, folder=folder, p=RESPONSE_P, exclude=tuple(exclude))
-        part.build()
-        spectral = system.frontend.fields.get("spectral")
-        if augment.wave or not hasattr(getattr(spectral, "target", None), "spectrum"):
-            augment = replace(augment, wave=_before(augment.wave, part, (Codec, Mixup)))
-        else:
-            augment = replace(augment, spectrum=(part, *augment.spectrum))
-        added.append(f"device responses (p {RESPONSE_P:g})")
+        system = _with_responses(system, responses, exclude)
+        added.append(_responses_told())
+    augment = system.augment
     if _has((*augment.bands, *augment.features), FreqMixStyle):
         pass
     elif _has(system.frontend.fields.get("finish", ()), StandardisedBands):
@@ -64,6 +72,25 @@ def robust(system: System, responses: str | None = None, exclude: tuple[str, ...
     return system.but(
         augment=augment, notes=(*system.notes, f"Made robust with {' and '.join(added)}{without}: not the report's.")
     )
+
+
+def _responses_told() -> str:
+    return f"device responses (p {RESPONSE_P:g})"
+
+
+def _has_responses(system: System) -> bool:
+    return _has((*system.augment.wave, *system.augment.spectrum), DeviceResponse)
+
+
+def _with_responses(system: System, responses: str, exclude: tuple[str, ...]) -> System:
+    augment = system.augment
+    folder = str(Path(responses).expanduser().resolve())  # a run goes on from any folder
+    part = Spec(DeviceResponse, folder=folder, p=RESPONSE_P, exclude=tuple(exclude))
+    part.build()
+    spectral = system.frontend.fields.get("spectral")
+    if augment.wave or not hasattr(getattr(spectral, "target", None), "spectrum"):
+        return system.but(augment=replace(augment, wave=_before(augment.wave, part, (Codec, Mixup))))
+    return system.but(augment=replace(augment, spectrum=(part, *augment.spectrum)))
 
 
 def _has(parts: tuple[Spec, ...], kind: type) -> bool:

@@ -32,7 +32,8 @@ class RunRecord:
     columns: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
     epochs_scale: float = 1.0
-    robust: str | None = None  # folder of device responses, or "" without one
+    robust: bool = False
+    responses: str | None = None  # folder of device responses
     whole: bool = False
     teacher: str | None = None  # run or file whose answers are learned from
     skip_bad: bool = False
