@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tinyscene.errors import SettingError
 from tinyscene.pipeline import RunRecord
 from tinyscene.pipeline.configuring import configured
 from tinyscene.pipeline.robust import heard_through, robust
+from tinyscene.pipeline.run_folder import open_run, write_record
 from tinyscene.spec import Spec
 from tinyscene.system import Augment
 from tinyscene.systems import load_system, systems
@@ -110,6 +112,18 @@ def test_a_run_has_what_its_record_says(wanted: dict[str, bool], responses: Path
     augment = configured(load_system("dsmn-1"), record).augment
     assert (DeviceResponse in kinds(augment.spectrum)) == ("responses" in wanted)
     assert (FreqMixStyle in kinds(augment.bands)) == ("robust" in wanted)
+
+
+@pytest.mark.parametrize(
+    ("old", "robust", "folder"), [(None, False, None), ("", True, None), ("/responses", True, "/responses")]
+)
+def test_a_record_from_before_responses_had_a_field_is_read(old, robust: bool, folder: str | None, tmp_path: Path):
+    write_record(tmp_path, RunRecord("dsmn-1", "data", 1))
+    facts = json.loads((tmp_path / "run.json").read_text())
+    del facts["responses"]
+    (tmp_path / "run.json").write_text(json.dumps(facts | {"robust": old}))
+    record = open_run(tmp_path)
+    assert (record.robust, record.responses) == (robust, folder)
 
 
 def test_nothing_to_add_is_told(tmp_path: Path):

@@ -103,6 +103,8 @@ def open_run(folder: Path) -> RunRecord:
         facts = json.loads(path.read_text())
         if facts.pop("format") != FORMAT:
             raise ModelError(f"{path} was written by another version of tinyscene; use that version.")
+        if not isinstance(old := facts.get("robust", False), bool):  # it held the folder, before `responses` did
+            facts |= {"robust": old is not None, "responses": old or None}
         lists = {key: tuple(facts.get(key, ())) for key in ("classes", "left_out", "added")}
         return RunRecord(**facts | lists)
     except (ValueError, TypeError, KeyError) as error:
