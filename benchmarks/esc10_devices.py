@@ -14,7 +14,6 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,15 +21,17 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
-from esc10_training import LOG, all_augmentations, answers, noted, opened, trained
+from esc10_training import LOG, answers, changed, noted, opened, plain, trained
 
 from tinyscene import load_system
 from tinyscene.augment import (
     AutoLevel,
+    BandGains,
     BinGains,
     DeviceResponse,
     FreqMixStyle,
     Pix2pix,
+    RandomResponse,
     SpectrumCorrection,
 )
 from tinyscene.data.simulate_devices import simulate_devices
@@ -97,57 +98,38 @@ def with_more_devices(data: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     return spec, tuple(sorted(named))
 
 
-def bands(*parts: Spec) -> Variant:
-    """With these on log bands, before Mixup."""
-    return lambda system, *_: system.but(augment=replace(system.augment, bands=(*parts, *system.augment.bands)))
+def beside(**parts: Spec) -> Variant:
+    """With a part at each of these places, last there."""
+    return lambda system, *_: changed(system, **{place: (part,) for place, part in parts.items()})
 
 
-def features(*parts: Spec) -> Variant:
-    """With these on finished features, first of all."""
-    return lambda system, *_: system.but(augment=replace(system.augment, features=(*parts, *system.augment.features)))
-
-
-def spectrum(*parts: Spec) -> Variant:
-    """With these on power spectra."""
-    return lambda system, *_: system.but(augment=replace(system.augment, spectrum=parts))
-
-
-def responses(system: System, folder: Path, taken: tuple[str, ...]) -> System:
+def measured(system: System, folder: Path, taken: tuple[str, ...]) -> System:
     """With measured responses on power spectra, none that a device has."""
-    return spectrum(Spec(DeviceResponse, folder=str(folder.resolve()), p=0.6, exclude=taken))(system, folder, taken)
+    return changed(system, spectrum=(Spec(DeviceResponse, folder=str(folder.resolve()), p=0.6, exclude=taken),))
 
 
-def without_curve(system: System, *_: Any) -> System:
-    """Random gains of the whole clip alone."""
-    first, *rest = system.augment.bands
-    return system.but(augment=replace(system.augment, bands=(first.but(curve_db=0.0), *rest)))
+def measured_and_mixed(system: System, folder: Path, taken: tuple[str, ...]) -> System:
+    """Both of --robust."""
+    return changed(measured(system, folder, taken), bands=(STYLE,))
 
 
-def of_all(*variants: Variant) -> Variant:
-    """One after the other."""
-
-    def result(system: System, folder: Path, taken: tuple[str, ...]) -> System:
-        for variant in variants:
-            system = variant(system, folder, taken)
-        return system
-
-    return result
-
-
-STYLE = bands(Spec(FreqMixStyle, alpha=0.3, p=0.4))
+STYLE = Spec(FreqMixStyle, alpha=0.3, p=0.4)
+CURVES = Spec(BandGains, gain_db=0.0, curve_db=4.0, nodes=5, log="log10", floor=1e-7, p=1.0)
+RANDOM = Spec(RandomResponse, depth_db=8.0, octaves=1.0, f_min=40.0, p=0.6)
+TRANSLATED = Spec(Pix2pix, p=0.5, training=Spec(Pix2PixSettings, epochs=10, width=16))
 
 VARIANTS: dict[str, Variant] = {
-    "nothing against devices": without_curve,
-    "random curves of 4 dB": lambda system, *_: system,
-    "Freq-MixStyle": of_all(without_curve, STYLE),
-    "spectrum correction": of_all(without_curve, bands(Spec(SpectrumCorrection, p=0.5, main="a"))),
-    "auto level": of_all(without_curve, features(Spec(AutoLevel, p=0.5))),
-    "FFT-bin gains": of_all(without_curve, spectrum(Spec(BinGains, alpha=0.5))),
-    "device responses": of_all(without_curve, responses),
-    "pix2pix": of_all(
-        without_curve, features(Spec(Pix2pix, p=0.5, training=Spec(Pix2PixSettings, epochs=10, width=16)))
-    ),
-    "responses, Freq-MixStyle": of_all(without_curve, responses, STYLE),
+    "nothing against devices": lambda system, *_: system,
+    "random curves of 4 dB": beside(bands=CURVES),
+    "Freq-MixStyle": beside(bands=STYLE),
+    "spectrum correction": beside(bands=Spec(SpectrumCorrection, p=0.5, main="a")),
+    "auto level": beside(features=Spec(AutoLevel, p=0.5)),
+    "FFT-bin gains": beside(spectrum=Spec(BinGains, alpha=0.5)),
+    "pix2pix": beside(features=TRANSLATED),
+    "random responses: tiny-vgg": beside(spectrum=RANDOM),
+    "measured responses": measured,
+    "random responses, Freq-MixStyle": beside(spectrum=RANDOM, bands=STYLE),
+    "measured responses, Freq-MixStyle": measured_and_mixed,
 }
 
 
@@ -155,7 +137,10 @@ def one(
     key: dict[str, Any], mobile: Path, folder: Path, taken: tuple[str, ...], work: Path, precision: str
 ) -> dict[str, Any]:
     """One training; its answers on all test devices lie in --work."""
-    system = VARIANTS[key["name"]](all_augmentations(load_system("tiny-vgg"), key["epochs"]), folder, taken)
+    system = load_system("tiny-vgg")
+    widths = system.model.fields["widths"]
+    base = plain(system, key["epochs"]).but(model=system.model.but(widths=widths))
+    system = VARIANTS[key["name"]](base, folder, taken)
     prepared = own_generators(opened(system, mobile, key["seed"], (key["fold"],)), work / Path(csv_of(key)).stem)
     network, spent = trained(prepared, work / f"training-{os.getpid()}", precision)
     answers(prepared, network, prepared.split.test).write_csv(work / csv_of(key))
@@ -183,7 +168,7 @@ def table(work: Path, epochs: int, seed: int) -> str:
         "ESC-10-mobile: each test clip on all devices, training mostly on device a, some on b, c, s1-s3; s4-s6 are in "
         "no training clip, s7-s10 (every tenth response of the pool, in file order) in none of the nine devices. "
         "Devices are simulated: measured responses of microphones (MicIRP, Xaudia) and a compressor; none that a "
-        "device has is used in training. Every row beside gain, mixup and masks. Fold by fold as ESC-10 has them, "
+        "device has is used in training. Every row beside gains of 10 dB. Fold by fold as ESC-10 has them, "
         f"float32 network, {epochs} epochs, seed {seed}. A fold has 80 clips a device: differences of two points on "
         "one fold are noise. ESC-10 holds sound events, not scenes. Written by `benchmarks/esc10_devices.py`.",
     ]
