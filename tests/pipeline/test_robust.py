@@ -11,10 +11,11 @@ import pytest
 import soundfile
 import torch
 
-from tinyscene.augment import Codec, DeviceResponse, FreqMixStyle, Gain, Mixup
+from tinyscene.augment import Codec, DeviceResponse, FreqMixStyle, Gain, Mixup, RandomResponse
 from tinyscene.augment.freq_mix_style import FreqMixStyleDraw
 from tinyscene.batch import Batch
 from tinyscene.errors import SettingError
+from tinyscene.frontends import GammatoneBank
 from tinyscene.pipeline import RunRecord
 from tinyscene.pipeline.configuring import configured
 from tinyscene.pipeline.robust import heard_through, robust
@@ -78,11 +79,26 @@ def test_a_response_comes_before_the_codec_and_freq_mix_style_before_mixup(respo
     assert system.augment.bands[1].numbers == {"alpha": 0.3, "p": 0.4}
 
 
-def test_without_a_folder_it_mixes_styles_alone_and_says_so():
+def test_without_a_folder_responses_are_random_and_it_says_so():
     system = robust(load_system("dsmn-1"))
     assert system.augment.wave == ()
+    assert kinds(system.augment.spectrum) == [RandomResponse]
+    assert system.augment.spectrum[0].build().p == 0.6
     assert kinds(system.augment.bands)[0] is FreqMixStyle
-    assert "without device responses (it was given no folder of impulse responses)" in system.notes[-1]
+    assert system.notes[-1].startswith("Made robust with random responses (p 0.6) and Freq-MixStyle")
+    bank = Spec(GammatoneBank, sample_rate_hz=44_100, win_length=1_764, hop_length=882)
+    pham = load_system("pham-cnn")
+    without_spectra = robust(pham.but(frontend=pham.frontend.but(spectral=bank)))
+    assert without_spectra.augment.spectrum == ()
+    assert "without device responses (it was given no folder of impulse responses)" in without_spectra.notes[-1]
+
+
+def test_measured_responses_take_the_place_of_random_ones(responses: Path):
+    base = robust(load_system("dsmn-1"))
+    assert kinds(heard_through(base, str(responses)).augment.spectrum) == [DeviceResponse]
+    assert kinds(robust(base, str(responses)).augment.spectrum) == [DeviceResponse]
+    with pytest.raises(SettingError, match=r"there is nothing to add"):
+        robust(base)
 
 
 def test_what_is_there_stays(responses: Path):
@@ -128,7 +144,7 @@ def test_a_record_from_before_responses_had_a_field_is_read(old, robust: bool, f
 
 def test_nothing_to_add_is_told(tmp_path: Path):
     with pytest.raises(SettingError, match=r"amfm: .* standardises every band .* Name a folder of impulse responses"):
-        robust(load_system("amfm"))
+        robust(robust(load_system("amfm")))
     with pytest.raises(SettingError, match=r"DeviceResponse.folder takes a folder of audio files; .*nowhere is none"):
         robust(load_system("amfm"), str(tmp_path / "nowhere"))
 

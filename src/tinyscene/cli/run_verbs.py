@@ -47,7 +47,8 @@ def train(
         typer.Option("--epochs-scale", help="Shorten all that counts epochs: 0.02. 1 each stays."),
     ] = 1.0,
     robust: Annotated[
-        bool, typer.Option("--robust", help="Train against other devices: --responses, and Freq-MixStyle.")
+        bool,
+        typer.Option("--robust", help="Train against other devices: Freq-MixStyle; --responses, or random ones."),
     ] = False,
     responses: Annotated[
         Path | None, typer.Option(help="Hear clips through microphones: folder of measured impulse responses.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ..augment import Codec, DeviceResponse, FreqMixStyle, Mixup
+from ..augment import Codec, DeviceResponse, FreqMixStyle, Mixup, RandomResponse
 from ..errors import SettingError
 from ..frontends import StandardisedBands
 from ..spec import Spec
@@ -21,8 +21,9 @@ def heard_through(system: System, responses: str, exclude: tuple[str, ...] = ())
     """The system with clips as other microphones would have recorded them, and nothing else.
 
     Responses act on power spectra, in a tenth of the time, unless a system changes waveforms too or has no spectra:
-    then on these. A response comes before what happens behind a microphone (a codec) and before clips of two devices
-    are mixed. Clips of every device are convolved; public code (easy_dcase) takes those of device a alone.
+    then on these. Random responses make room for them. A response comes before what happens behind a microphone (a
+    codec) and before clips of two devices are mixed. Clips of every device are convolved; public code (easy_dcase)
+    takes those of device a alone.
 
     Args:
         responses: folder of measured impulse responses, such as MicIRP.
@@ -40,9 +41,9 @@ def heard_through(system: System, responses: str, exclude: tuple[str, ...] = ())
 def robust(system: System, responses: str | None = None, exclude: tuple[str, ...] = ()) -> System:
     """The system with DeviceResponse and Freq-MixStyle on its bands; a part it has stays as it is.
 
-    Responses: as `heard_through`. Freq-MixStyle comes before Mixup, as they do, for the same reason. `notes` says what
-    was added and what was not: without a folder there is no honest stand-in, since the responses of the synthetic
-    scenes are of no real device and of those that test there.
+    Responses: as `heard_through`; without a folder, random ones (RandomResponse). Those of the synthetic scenes are of
+    no real device, and of the devices that test there. Freq-MixStyle comes before Mixup, as they do, for the same
+    reason. `notes` says what was added and what was not.
 
     Raises:
         SettingError: there is nothing to add, no such folder, or no file in it.
@@ -50,11 +51,15 @@ def robust(system: System, responses: str | None = None, exclude: tuple[str, ...
     added, missing = [], []
     if _has_responses(system):
         pass
-    elif responses is None:
-        missing.append("device responses (it was given no folder of impulse responses)")
-    else:
+    elif responses is not None:
         system = _with_responses(system, responses, exclude)
         added.append(_responses_told())
+    elif not _has_spectra(system):
+        missing.append("device responses (it was given no folder of impulse responses)")
+    elif not _has(system.augment.spectrum, RandomResponse):
+        part = Spec(RandomResponse, depth_db=8.0, octaves=1.0, f_min=40.0, p=RESPONSE_P)
+        system = system.but(augment=replace(system.augment, spectrum=(part, *system.augment.spectrum)))
+        added.append(f"random responses (p {RESPONSE_P:g})")
     augment = system.augment
     if _has((*augment.bands, *augment.features), FreqMixStyle):
         pass
@@ -82,13 +87,18 @@ def _has_responses(system: System) -> bool:
     return _has((*system.augment.wave, *system.augment.spectrum), DeviceResponse)
 
 
+def _has_spectra(system: System) -> bool:
+    return hasattr(getattr(system.frontend.fields.get("spectral"), "target", None), "spectrum")
+
+
 def _with_responses(system: System, responses: str, exclude: tuple[str, ...]) -> System:
     augment = system.augment
+    measured_instead = tuple(one for one in augment.spectrum if one.target is not RandomResponse)
+    augment = replace(augment, spectrum=measured_instead)
     folder = str(Path(responses).expanduser().resolve())  # a run goes on from any folder
     part = Spec(DeviceResponse, folder=folder, p=RESPONSE_P, exclude=tuple(exclude))
     part.build()
-    spectral = system.frontend.fields.get("spectral")
-    if augment.wave or not hasattr(getattr(spectral, "target", None), "spectrum"):
+    if augment.wave or not _has_spectra(system):
         return system.but(augment=replace(augment, wave=_before(augment.wave, part, (Codec, Mixup))))
     return system.but(augment=replace(augment, spectrum=(part, *augment.spectrum)))
 
