@@ -25,11 +25,11 @@ import numpy as np
 import torch
 from esc10 import FOLDS, joined, short
 from esc10_choice import csv_of
-from esc10_training import LOG, answers, changed, noted, opened, plain, responses, told, trained
+from esc10_training import LOG, WIDE, answers, changed, noted, opened, plain, responses, told, trained
 from torch import nn
 
 from tinyscene import load_system
-from tinyscene.augment import BinGains, FreqMixStyle, Mixup, SpecAugment, Tempo, TimeRoll
+from tinyscene.augment import BinGains, FreqMixStyle, Mixup, RandomResponse, SpecAugment, Speed, Tempo, TimeRoll
 from tinyscene.evaluate import Predictions
 from tinyscene.evaluate.temperature import at_temperature, fit_temperature
 from tinyscene.files import make_folder, write_whole
@@ -41,8 +41,7 @@ from tinyscene.train.test_time import predict_augmented
 
 HERE = Path(__file__).parent
 LOOKS = 10
-LAST = "random curves of 4 dB over the bands: tiny-vgg"
-WIDE = (24, 40, 64, 64, 72)
+LAST = "random responses, wider: tiny-vgg"
 
 
 @dataclass(frozen=True)
@@ -97,21 +96,25 @@ def heard_through_microphones(system: System, data: Path) -> System:
 
 
 TAUGHT = {"teacher_weight": 0.5, "teacher_temperature": 2.0}
+RANDOM = Spec(RandomResponse, depth_db=8.0, octaves=1.0, f_min=40.0, p=0.6)
 MASKS = Spec(SpecAugment, band_masks=1, band_width=16, frame_masks=1, frame_width=10, fill=0.0)
 ROWS: dict[str, Row] = {
     "plain: gain of 10 dB, 40 epochs": Row(lambda system, _: plain(system, 40)),
     "no gain": Row(gain(gain_db=0.0)),
-    LAST: Row(lambda system, _: system, watched=True),
+    "random curves of 4 dB over the bands": Row(gain(curve_db=4.0)),
     "mixup, Beta(0.3)": Row(place("bands", Spec(Mixup, alpha=0.3))),
     "a mask in time, one in frequency": Row(place("features", MASKS)),
     "Freq-MixStyle": Row(place("bands", Spec(FreqMixStyle, alpha=0.3, p=0.4))),
     "FFT-bin gains": Row(place("spectrum", Spec(BinGains, alpha=0.5))),
+    "random responses": Row(place("spectrum", RANDOM)),
     "device responses (MicIRP)": Row(heard_through_microphones),
+    "speed, 0.8 to 1.25": Row(place("wave", Spec(Speed, slowest=0.8, fastest=1.25, p=0.7))),
     "tempo, 0.75 to 1.25": Row(place("wave", Spec(Tempo, factors=(0.75, 0.85, 1.15, 1.25), p=0.5))),
     "mean of the last 10 epochs": Row(fit(select="mean", mean_epochs=10)),
     "wider: 112,858 parameters, 28.1 MMACs/s": Row(
         lambda system, _: (base := plain(system, 40)).but(model=base.model.but(widths=WIDE))
     ),
+    LAST: Row(lambda system, _: system, watched=True),
     "taught by networks that had not heard the clip": Row(fit(**TAUGHT), teacher="unheard"),
     "taught by the mean of the networks above": Row(fit(**TAUGHT), teacher="heard"),
     f"{LOOKS} looks, rolled in time ({LOOKS} times the MACs)": Row(

@@ -29,6 +29,7 @@ from tinyscene.train.teacher_logits import write_teacher_logits
 
 LOG = "done.jsonl"
 FIRST_WIDTHS = (16, 32, 48, 64, 64)
+WIDE = (24, 40, 64, 64, 72)
 
 
 def plain(system: System, epochs: int) -> System:
