@@ -1,4 +1,4 @@
-"""Clips as microphones nobody measured would have recorded them: random smooth responses on power spectra."""
+"""Random responses: clips as microphones that nobody measured would have recorded them, on power spectra."""
 
 from __future__ import annotations
 
