@@ -65,6 +65,16 @@ def test_rows_notes_and_counts(classify_all, model, tree, tmp_path):
     assert labels == {f"{'sub/' if i % 3 else ''}{i}.wav": "down" if i % 2 else "up" for i in range(8)}
 
 
+@pytest.mark.parametrize(("n", "told"), [(1, "1 file has"), (2, "2 files have")])
+def test_rates_too_low_for_the_model_are_told(classify_all, model, tree, tmp_path, n, told):
+    for i in range(n):
+        soundfile.write(tree / f"low{i}.wav", 0.1 + 1e-2 * np.sin(np.arange(RATE)), 4_000)
+    answer = classify_all(model, tree, "--out", tmp_path / "out.csv")
+    assert answer.code == 0
+    assert f"note: {told} a sample rate too low for {model}: what lies above half of it is missing, so" in answer.err
+    assert "too low" not in classify_all(model, tree / "sub", "--out", tmp_path / "sub.csv").err
+
+
 def test_windows_as_json_lines(classify_all, model, tree, tmp_path):
     out = tmp_path / "out.jsonl"
     assert classify_all(model, tree, "--out", out, "--each", "window", "--hop", 0.25, "--workers", 2).code == 0

@@ -52,6 +52,7 @@ def test_the_run_knows_what_was_added(made: Any, copy: Path, tinyscene: Command)
     again = tinyscene("compress", copy, "--to", "prune,ptq")
     assert again.code == 2
     assert "compressed already (prune, prune-ptq)" in again.err
+    assert f"; delete {copy / 'prune'} and {copy / 'prune-ptq'} to do it again, or say --resume" in again.err
     assert again.err.count("\n") == 1
 
 

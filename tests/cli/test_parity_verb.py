@@ -6,11 +6,15 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from tinyscene.audio import write_wav
+from tinyscene.runtime.model_file import read_model_file, sealed
 
 FEATURES, WAVEFORM = "narrow-int8-features.onnx", "narrow-int8-waveform.onnx"
 
@@ -104,6 +108,63 @@ def test_what_cannot_be_used_is_one_line(tinyscene, tmp_path, given, said):
     assert answer.code == 2
     assert said in answer.err
     assert answer.err.count("\n") == 1
+
+
+def other_weights(path: Path, weights: str = "0" * 16) -> None:
+    """The file again, as one of another training of the same stage would say of itself."""
+    data, card = read_model_file(path)
+    model = onnx.load_from_string(data)
+    onnx.helper.set_model_props(model, replace(card, weights=weights).metadata())
+    path.write_bytes(sealed(model.SerializeToString()))
+
+
+def test_a_file_of_other_weights_beside_a_file_is_named_and_left_out(tinyscene, run, tmp_path):
+    for name in (FEATURES, WAVEFORM):
+        shutil.copy(run / name, tmp_path)
+    other_weights(tmp_path / WAVEFORM)
+    for asked, left, form in ((FEATURES, WAVEFORM, "waveform"), (WAVEFORM, FEATURES, "features")):
+        answer = tinyscene("parity", tmp_path / asked, "--json")
+        assert answer.code == 0, answer.err
+        told = json.loads(answer.out)
+        assert len(told["rows"]) == 3
+        assert not any(form in row["road"] for row in told["rows"])
+        again = f"tinyscene export RUN --stage int8 --form {form}"
+        assert f"{left}: of other weights than {asked} has; {again}" in told["missing"]
+        assert not any("no such model file" in line for line in told["missing"])
+
+
+def test_a_card_that_names_no_weights_is_taken_at_its_word(tinyscene, run, tmp_path):
+    for name in (FEATURES, WAVEFORM):
+        shutil.copy(run / name, tmp_path)
+    other_weights(tmp_path / WAVEFORM, "")
+    for asked in (FEATURES, WAVEFORM):
+        assert len(json.loads(tinyscene("parity", tmp_path / asked, "--json").out)["rows"]) == 6
+
+
+def test_files_of_a_stage_that_was_trained_anew(tinyscene, run, tmp_path):
+    """Its own weights count; those of a file that is asked about are held to that file's."""
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    other_weights(copy / FEATURES)
+    answer = tinyscene("parity", copy, "--json")
+    assert answer.code == 0, answer.err
+    told = json.loads(answer.out)
+    kinds = ("ONNX file", "runtime, whole clips", "stream")
+    roads = [row["road"] for row in told["rows"] if row["network"] == "narrow-int8"]
+    assert roads == ["torch, fake-quantised", "torch, int8", *(f"{kind}, waveform in" for kind in kinds)]
+    again = f"tinyscene export {copy} --stage int8 --form features"
+    assert f"{FEATURES}: of other weights than {copy / 'int8'} has; {again}" in told["missing"]
+    told = json.loads(tinyscene("parity", copy / FEATURES, "--json").out)
+    assert [row["road"] for row in told["rows"]] == [f"{kind}, features in" for kind in kinds]
+    assert (
+        f"torch: {copy / 'int8'} has other weights than {FEATURES}, which was made before; export it again"
+        in (told["missing"])
+    )
+    for name in (WAVEFORM, "narrow-fit-features.onnx"):
+        (copy / name).unlink()
+    nothing = tinyscene("parity", copy)
+    assert nothing.code == 2
+    assert f"has no model file to compare; {FEATURES}: of other weights than" in nothing.err
 
 
 WITHOUT_TORCH = """

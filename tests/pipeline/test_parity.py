@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,15 @@ import pytest
 from tinyscene.errors import AudioError, ModelError
 from tinyscene.export.model_file import TOLERANCE as EXPORTED
 from tinyscene.pipeline.parity import TOLERANCE, Road, compare, made_sounds, milliseconds, sounds_of
-from tinyscene.pipeline.parity_roads import eager_road, file_roads, missing_files, model_cards, odd_blocks, read_card
+from tinyscene.pipeline.parity_roads import (
+    eager_road,
+    file_roads,
+    missing_files,
+    model_cards,
+    odd_blocks,
+    of_other_weights,
+    read_card,
+)
 from tinyscene.runtime.model_file import ModelCard
 from tinyscene.runtime.windows import cut_windows
 
@@ -195,4 +204,30 @@ def test_what_is_missing_is_told_with_the_command_that_makes_it(written, monkeyp
         "ExecuTorch: not installed; pip install '.[executorch]' in a clone of tinyscene",
         f"{card.name}, waveform in: no such model file; tinyscene export runs/a --stage prune-int8 --form waveform",
         f"{card.name}, LiteRT: no .tflite file; tinyscene export runs/a --stage prune-int8 --format tflite",
+    ]
+
+
+def test_files_of_other_weights_are_told_by_network():
+    kind = "0.1.0", "features", "int8", ("a", "b"), RATE, WINDOW, "mean"
+    card = ModelCard("narrow-int8", "narrow", *kind, frontend={}, weights="a")
+    other = replace(card, weights="b")
+    cards = {
+        Path("1.onnx"): card,
+        Path("2.onnx"): other,
+        Path("3.tflite"): other,
+        Path("4.onnx"): replace(card, weights=""),
+        Path("5.onnx"): replace(other, name="narrow-fit"),
+        Path("6.onnx"): replace(other, name="of no run"),
+        Path("7.onnx"): replace(card, name="of no run"),
+    }
+    again = "of other weights than {} has; tinyscene export 'my run' --stage int8"
+    told = of_other_weights(cards, {}, "my run")
+    assert list(told.values()) == [
+        f"2.onnx: {again.format('1.onnx')} --form features",
+        f"3.tflite: {again.format('1.onnx')} --format tflite",
+        "7.onnx: of other weights than 6.onnx has; export it again",
+    ]
+    assert list(of_other_weights(cards, {"narrow-int8": ("int8", "b")}, "my run").values()) == [
+        f"1.onnx: {again.format('int8')} --form features",
+        "7.onnx: of other weights than 6.onnx has; export it again",
     ]

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -51,8 +52,17 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def rows(path: Path) -> list[list[str]]:
-    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as stream:
+    with open(path, encoding="utf-8", newline="") as stream:
         return list(csv.reader(stream))
+
+
+def unescaped(name: str) -> str:
+    r"""The name again, by what the help says: where \x80 to \xff stand in it, they are bytes and \\ is a backslash."""
+    if not re.search(r"\\x[89a-f][0-9a-f]", name):
+        return name
+    return os.fsdecode(
+        re.sub(rb"\\(?:(\\)|x([0-9a-f]{2}))", lambda m: m[1] or bytes.fromhex(m[2].decode()), name.encode())
+    )
 
 
 def files_in(folder: Path) -> list[str]:
@@ -135,7 +145,7 @@ def test_work_runs_a_few_items_ahead_and_no_further():
 
 def test_hard_names_come_back_from_csv_and_json(tiny_model, tmp_path, monkeypatch):
     names = ["grün/Straße 東京 🚋.wav", "line\nfeed.wav", "carriage\rreturn.wav", 'a "quoted", name;.wav', " .wav"]
-    names.append(os.fsdecode(b"no utf-8 \xff.wav"))
+    names += [os.fsdecode(b"no utf-8 \xff.wav"), r"no utf-8 \xff.wav", r"no utf-8 \\xff.wav"]  # the last two are UTF-8
     try:
         for i, name in enumerate(names):
             save(tmp_path / "tree" / name, i)
@@ -150,10 +160,33 @@ def test_hard_names_come_back_from_csv_and_json(tiny_model, tmp_path, monkeypatc
     monkeypatch.setattr(decode, "audio_blocks", not_about_decoding)
     classify_tree(tiny_model(), tmp_path / "tree", tmp_path / "out.csv")
     classify_tree(tiny_model(), tmp_path / "tree", tmp_path / "out.jsonl", "jsonl")
-    assert [row[0] for row in rows(tmp_path / "out.csv")[1:]] == sorted(names)
+    assert [unescaped(row[0]) for row in rows(tmp_path / "out.csv")[1:]] == sorted(names)
     text = (tmp_path / "out.jsonl").read_text(encoding="utf-8")  # valid UTF-8, in spite of the one that is not
     assert [json.loads(line)["file"] for line in text.split("\n")[:-1]] == sorted(names)
     assert "東京 🚋" in text
+
+
+def test_names_that_are_no_utf_8_are_told_and_gone_on_from(tiny_model, tmp_path):
+    """Good and bad ones: both CSVs are UTF-8, and a run that was cut off goes on to the same bytes."""
+    tree, out, model = tmp_path / "tree", tmp_path / "out.csv", tiny_model()
+    names = [os.fsdecode(name) for name in (b"a\xe9.wav", b"b\xff.wav", b"c\\\xc3.wav", rb"d\xe9.wav")]
+    try:
+        for i, name in enumerate(names):
+            save(tree / name, i)
+    except (OSError, UnicodeError):
+        pytest.skip("this file system takes no such names")
+    (tree / names[1]).write_bytes(b"no sound at all")
+    summary = classify_tree(model, tree, tmp_path / "whole.csv")
+    assert [row[0] for row in rows(tmp_path / "whole.csv")[1:]] == [r"a\xe9.wav", r"c\\\xc3.wav", r"d\\xe9.wav"]
+    assert [row[0] for row in rows(tmp_path / "whole.bad.csv")[1:]] == [r"b\xff.wav"]
+    assert r"b\xff.wav" in rows(tmp_path / "whole.bad.csv")[1][1]
+    assert [name for name, _ in summary.bad] == [names[1]]
+    for n in (1, 3):
+        cut_off(model, tree, out, n)
+        assert classify_tree(model, tree, out, resume=True).before == n
+        assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+        assert (tmp_path / "out.bad.csv").read_bytes() == (tmp_path / "whole.bad.csv").read_bytes()
+    assert classify_tree(model, tree, out, resume=True).before == 4
 
 
 def test_links_and_hidden_names(tiny_model, tmp_path):
@@ -258,6 +291,16 @@ def test_silence_is_counted(tiny_model, tmp_path):
     save(tmp_path / "tree" / "1.wav")
     soundfile.write(tmp_path / "tree" / "2.wav", np.zeros(RATE), RATE)
     assert classify_tree(tiny_model(), tmp_path / "tree", tmp_path / "out.csv").silent == 1
+
+
+def test_rates_that_leave_out_what_the_model_hears_are_counted(tiny_model, tmp_path):
+    """Also those of before, when a run is gone on with."""
+    tree, out = tmp_path / "tree", tmp_path / "out.csv"
+    for i, rate in enumerate((4_000, RATE, 2_000)):
+        soundfile.write(save(tree / f"{i}.wav", i), sound(1, i), rate)
+    assert classify_tree(tiny_model(), tree, tmp_path / "whole.csv").low_rate == 2
+    cut_off(tiny_model(), tree, out, 2)
+    assert classify_tree(tiny_model(), tree, out, resume=True).low_rate == 2
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import soundfile
 from tinyscene.errors import AudioError, ModelError, SettingError
 from tinyscene.evaluate.temperature import at_temperature
 from tinyscene.runtime import Classifier, ShortClipWarning, SilenceWarning, classify
+from tinyscene.runtime.hearing import LowRateWarning
 from tinyscene.runtime.model_file import sealed
 from tinyscene.runtime.windows import SILENCE_RANGE, window_starts
 
@@ -153,16 +154,38 @@ def test_short_clip_is_repeated_with_a_warning(tiny_model, saved):
     assert [(entry["start_s"], entry["end_s"], entry["label"]) for entry in entries] == [(0.0, 0.25, "high")]
 
 
-@pytest.mark.parametrize("hop_s", [0, -1, 1e-6, float("nan"), float("inf")])
+def test_a_rate_that_leaves_out_what_the_model_hears_is_told(tiny_model, saved):
+    """Half of 8 kHz is heard, by a model of waveforms too; of 7.2 kHz a resampler would take nothing more."""
+    told = (
+        r"a\.wav: 4,000 Hz came and tiny takes 8,000 Hz: what lies above 2,000 Hz is missing, so answers may be wrong"
+    )
+    for model in (tiny_model(), tiny_model("waves.onnx", form="waveform", frontend={})):
+        with pytest.warns(LowRateWarning, match=told):
+            classify(saved("a.wav", tone(300, 1, 4_000), 4_000), model)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for rate in (7_200, 8_000, 44_100):
+                classify((tone(300, 1, rate), rate), model)
+
+
+def test_a_rate_that_holds_all_bands_of_the_model_is_not_told(tiny_model, card):
+    every = card().frontend
+    bands = {**every, "spectral": {**every["spectral"], "f_max": 2_000.0}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        classify((tone(300, 1, 4_000), 4_000), tiny_model(frontend=bands))
+
+
+@pytest.mark.parametrize("hop_s", [0, -1, 1e-6, float("nan"), float("inf"), 86_401, 1e308, 10**400, -(10**400)])
 def test_hop_out_of_range_is_told(tiny_model, hop_s):
-    with pytest.raises(SettingError, match=r"hop_s takes seconds, one sample .* or more; .* came"):
+    with pytest.raises(SettingError, match=r"hop_s takes seconds, one sample .* or more, up to 86,400; .* came"):
         classify((tone(300, 1), 8_000), tiny_model(), hop_s=hop_s)
 
 
 def test_settings_out_of_range_are_told(tiny_model):
     with pytest.raises(SettingError, match="top_k takes 1 or more; 0 came"):
         classify((tone(300, 1), 8_000), tiny_model(), top_k=0)
-    with pytest.raises(SettingError, match="threads takes 1 or more; 0 came"):
+    with pytest.raises(SettingError, match="threads takes 1 to 1024; 0 came"):
         Classifier(tiny_model(), threads=0)
 
 

@@ -11,6 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tinyscene.errors import ModelError
+from tinyscene.runtime import session
 from tinyscene.runtime.network_check import check_network
 from tinyscene.runtime.rewrite import rewritten
 from tinyscene.runtime.session import Session
@@ -262,6 +263,51 @@ def test_damaged_bytes_give_no_other_errors():
                 Session("it", part)
             except ModelError:
                 continue
+
+
+@pytest.mark.parametrize("size", [(2, 10), (12, 2), (4, 10)])
+@pytest.mark.parametrize("settings", [{}, {"pads": [1, 0, 1, 0], "count_include_pad": 1}, {"strides": [2, 2]}])
+def test_a_mean_of_more_cells_than_there_are_is_as_it_was(size, settings, monkeypatch):
+    """Kernels larger than the padded map: onnxruntime's own answer, or else what it says of its own operator."""
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"]),
+        helper.make_node("AveragePool", ["c"], ["y"], kernel_shape=[5, 3], **settings),
+    ]
+    data = model(nodes, {"w": drawn(24, 16, 1, 1)}, ("batch", 16, "h", "w"))
+    assert rewritten(data) != data
+    ours = Session("it", data)
+    monkeypatch.setattr(session, "rewritten", lambda data: data)
+    plain = Session("it", data)
+
+    def said(one: Session, x: np.ndarray) -> np.ndarray | str:
+        try:
+            return one.run("y", x=x)
+        except ModelError as error:
+            return str(error)
+
+    for shape in (size, size, (9, 9)):
+        x = drawn(2, 16, *shape)
+        one, other = said(plain, x), said(ours, x)
+        if isinstance(one, str) or isinstance(other, str):
+            assert (other, type(other)) == (one, str)
+        else:
+            np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-5)
+
+
+def test_memory_that_is_short_is_no_reason_to_go_back(monkeypatch):
+    """The batch is made smaller then, and the fast network kept."""
+    ours = Session("it", quantised())
+    fast = ours._session
+
+    class Full:
+        def run(self, *_):
+            raise RuntimeError("Available memory of 3 is smaller than requested bytes of 4")
+
+    ours._session = Full()  # type: ignore[assignment]
+    with pytest.raises(session.NoRoom):
+        ours.run("y1", x=drawn(2, 16, 12, 10))
+    ours._session = fast
+    assert ours._as_it_came is not None
 
 
 def test_a_session_opens_what_was_rewritten():

@@ -284,7 +284,7 @@ def test_rate_out_of_range_is_told(tiny_model):
 
 def test_settings_out_of_range_are_told(tiny_model):
     classifier = Classifier(tiny_model())
-    with pytest.raises(SettingError, match=r"Stream\.smooth takes 1 or more; 0 came"):
+    with pytest.raises(SettingError, match=r"Stream\.smooth takes 1 to 100000; 0 came"):
         Stream(classifier, smooth=0)
     with pytest.raises(SettingError, match=r"Stream\.unknown_below takes 0 to 1; 1.5 came"):
         Stream(classifier, unknown_below=1.5)

@@ -117,14 +117,7 @@ def main() -> None:
     except SystemExit as stop:
         if stop.code != STOPPED:  # typer has turned Ctrl-C into this code
             raise
-        hint = (
-            " What was done is kept: the same command with --resume goes on."
-            if verb in ("train", "compress")
-            else " What was done is kept: the same command goes on."
-            if verb == "reproduce"
-            else ""
-        )
-        print(f"\nstopped.{hint}", file=sys.stderr)
+        print("\nstopped.", file=sys.stderr)  # what is kept, the verb has told: it knows
         sys.exit(STOPPED)
 
 

@@ -28,7 +28,10 @@ def classify_all(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was cut off.")] = False,
     hidden: Annotated[bool, typer.Option("--hidden", help="Also names that begin with a dot.")] = False,
 ) -> None:
-    """Classify all audio files below folders, a row a file or a window; files that cannot be used are listed."""
+    r"""Classify all audio files below folders, a row a file or a window; files that cannot be used are listed.
+
+    A CSV is UTF-8: of a file name that is none, each odd byte is written \xNN and each backslash twice.
+    """
     from ..errors import SettingError
     from ..runtime.batch import classify_tree
     from ..runtime.shipped import model_and_files
@@ -65,6 +68,13 @@ def classify_all(
     if summary.silent:
         n = counted(summary.silent, "file is", "files are")
         typer.echo(f"note: {n} digital silence; what is said of them is a guess.", err=True)
+    if summary.low_rate:
+        n = counted(summary.low_rate, "file has", "files have")
+        typer.echo(
+            f"note: {n} a sample rate too low for {model}: what lies above half of it is missing, so answers may be "
+            "wrong.",
+            err=True,
+        )
     if summary.links:
         n = counted(len(summary.links), "linked folder was", "linked folders were")
         typer.echo(f"note: {n} not entered; first: {summary.links[0]}. Name it as a DIR to take it too.", err=True)

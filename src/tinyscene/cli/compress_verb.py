@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import ModelError, OutputError, SettingError, command
-from .run_verbs import Accelerator, AsJson, Energy, Precision, Resume, Run, ask, opened, pairs, system_of
+from .run_verbs import Accelerator, AsJson, Energy, Precision, Resume, Run, ask, kept, opened, pairs, system_of
 from .words import counted
 
 if TYPE_CHECKING:
@@ -122,9 +122,10 @@ def compress(
             f"{run / TEACHER} holds a teacher's answers already. Let steps listen to those: --set "
             f"recipe.{plan.names[-1]}.teacher_weight={TEACHER_WEIGHT} without --teacher; or delete it."
         )
-    write_record(run, plan.record)
-    with measured_energy(run, "training", energy):
-        run_plan(plan, prepared, run, resume, machine, lambda name: typer.echo(f"{name} ...", err=True))
+    with kept(run, resume):
+        write_record(run, plan.record)
+        with measured_energy(run, "training", energy):
+            run_plan(plan, prepared, run, resume, machine, lambda name: typer.echo(f"{name} ...", err=True))
     over = _weigh(prepared, run, plan, limit, as_json)
     if over:
         raise typer.Exit(1)

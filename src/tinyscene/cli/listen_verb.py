@@ -52,6 +52,7 @@ def listen(
     """Say what scene a microphone hears, hop after hop, until Ctrl-C."""
     from ..errors import SettingError, within
     from ..runtime.classifier import Classifier
+    from ..runtime.hearing import missing_above
     from ..runtime.stream import Stream
 
     if seconds is not None and not 0 < seconds < float("inf"):
@@ -75,11 +76,8 @@ def listen(
                     show(decision)
 
             typer.echo(f"{sound.name}, {sound.rate:,} Hz -> {card.name}", err=True)
-            if sound.rate < card.sample_rate_hz:
-                warn(
-                    f"{sound.rate:,} Hz came and {card.name} takes {card.sample_rate_hz:,} Hz: what lies above "
-                    f"{sound.rate // 2:,} Hz is missing, so answers may be wrong. Raise the source's sample rate."
-                )
+            if missing := missing_above(sound.rate, card):
+                warn(f"{missing} Raise the source's sample rate.")
             for block in _first(sound.blocks, seconds, sound.rate):
                 tell(stream.feed(block, sound.rate))
             tell(stream.flush())

@@ -36,6 +36,7 @@ def classify(
     from ..errors import AudioError, SettingError
     from ..runtime import Classifier
     from ..runtime.decision import UNKNOWN
+    from ..runtime.plain_names import plain
     from ..runtime.shipped import model_and_files
 
     if as_json and as_csv:
@@ -60,7 +61,9 @@ def classify(
     for warning in told:
         print(f"tinyscene: warning: {warning.message}", file=sys.stderr)
     if as_json:
-        print(json.dumps([decision.to_dict() for decision in decisions], indent=1, ensure_ascii=False))
+        rows = [decision.to_dict() for decision in decisions]
+        utf8 = all(plain(row["file"]) == row["file"] for row in rows)  # else escaped it stays JSON
+        print(json.dumps(rows, indent=1, ensure_ascii=not utf8))
     elif as_csv:
         _print_csv(decisions)
     else:
@@ -68,7 +71,9 @@ def classify(
             ranked = "  ".join(f"{entry['label']} {entry['score']:.3f}" for entry in decision.top)
             if decision.label == UNKNOWN:
                 ranked = f"{UNKNOWN}  {ranked}"
-            where = f"{decision.file}  {decision.start_s:.2f}-{decision.end_s:.2f} s" if windows else decision.file
+            where = plain(decision.file)
+            if windows:
+                where += f"  {decision.start_s:.2f}-{decision.end_s:.2f} s"
             print(f"{where}  {ranked}")
     if refused:
         # Every good file has had its answer by now; the bad ones decide the exit code.
@@ -78,13 +83,15 @@ def classify(
 def _print_csv(decisions: list) -> None:
     import csv
 
+    from ..runtime.plain_names import plain
+
     writer = csv.writer(sys.stdout, lineterminator="\n")
     n = max((len(decision.top) for decision in decisions), default=0)
     extra = [name for rank in range(2, n + 1) for name in (f"label_{rank}", f"score_{rank}")]
     writer.writerow(["file", "start_s", "end_s", "label", "score", *extra])
     for d in decisions:
         rest = [value for entry in d.top[1:] for value in (entry["label"], f"{entry['score']:.6f}")]
-        writer.writerow([d.file, f"{d.start_s:.3f}", f"{d.end_s:.3f}", d.label, f"{d.score:.6f}", *rest])
+        writer.writerow([plain(d.file), f"{d.start_s:.3f}", f"{d.end_s:.3f}", d.label, f"{d.score:.6f}", *rest])
 
 
 def info(

@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from ..errors import SettingError
+from ..runtime.arguments import LONGEST_HOP_S
 
-SHORTEST_S, LONGEST_S = 1e-3, 86_400.0
+SHORTEST_S = 1e-3
 
 
 def _hop(seconds: float | None) -> float | None:
-    if seconds is not None and not SHORTEST_S <= seconds <= LONGEST_S:  # nor NaN
-        raise SettingError(f"--hop takes seconds, {SHORTEST_S:g} to {LONGEST_S:,.0f}; {seconds:g} came.")
+    if seconds is not None and not SHORTEST_S <= seconds <= LONGEST_HOP_S:  # nor NaN
+        raise SettingError(f"--hop takes seconds, {SHORTEST_S:g} to {LONGEST_HOP_S:,.0f}; {seconds:g} came.")
     return seconds
 
 

@@ -27,17 +27,30 @@ def parity(
 ) -> None:
     """Compare every road from sound to probabilities that is there: torch, model files, runtime, stream.
 
-    Files of the same network beside a model file are taken too. Exit code 1: a road breaks its tolerance.
+    Files of the same network beside a model file are taken too; one that was made of other weights is named and left
+    out. Exit code 1: a road breaks its tolerance.
     """
     from ..pipeline.parity import compare, made_sounds, sounds_of
-    from ..pipeline.parity_roads import file_roads, missing_files
+    from ..pipeline.parity_roads import file_roads, missing_files, of_other_weights
     from .show import progress_bar
 
-    files, run, only = _there(model)
-    eager, missing = _torch_roads(run, only)
+    there, run, asked = _there(model)
+    eager, weights, missing = _torch_roads(run, asked and asked.name)
+    if asked and asked.weights:
+        whose, trained = weights.get(asked.name, ("", asked.weights))
+        if trained != asked.weights:
+            eager = []
+            missing.append(
+                f"torch: {whose} has other weights than {model.name}, which was made before; export it again"
+            )
+        weights = {asked.name: (model.name, asked.weights)}
+    others = of_other_weights(there, weights, str(run or "RUN"))
+    missing += others.values()
+    files = {path: card for path, card in there.items() if path not in others}
     shape = next(((c.sample_rate_hz, c.window_samples, c.hop_samples or None) for c in files.values()), None)
     if shape is None:
-        raise ModelError(f"{model} has no model file to compare; write one with: {command('export', model)}")
+        why = "; ".join(others.values()) or f"write one with: {command('export', model)}"
+        raise ModelError(f"{model} has no model file to compare; {why}")
     roads = list(eager)
     for path, card in files.items():
         try:
@@ -48,7 +61,7 @@ def parity(
         raise ModelError(f"{model} has no road that can be run: {'; '.join(missing)}")
     networks = sorted({road.network for road in roads}, key=[road.network for road in roads].index)
     roads.sort(key=lambda road: networks.index(road.network))
-    missing += missing_files(files, networks, str(run or "RUN"))
+    missing += missing_files(there, networks, str(run or "RUN"))
     rate, window, hop = shape
     channels = next(iter(files.values())).channels
     sounds = sounds_of(_read(audio, channels) if audio else made_sounds(rate, window), rate, window, hop)
@@ -63,8 +76,8 @@ def parity(
         raise typer.Exit(1)
 
 
-def _there(model: Path) -> tuple[dict[Path, ModelCard], Path | None, str | None]:
-    """(model files, the run they lie in, the one network asked for; None: all of the run)."""
+def _there(model: Path) -> tuple[dict[Path, ModelCard], Path | None, ModelCard | None]:
+    """(model files, the run they lie in, the card of the one asked for; None: all of the run)."""
     from ..pipeline.parity_roads import model_cards, read_card
     from ..pipeline.run_folder import RECORD, open_run
 
@@ -73,7 +86,7 @@ def _there(model: Path) -> tuple[dict[Path, ModelCard], Path | None, str | None]
         return model_cards(model), model, None
     card = read_card(model)
     beside = {path: other for path, other in model_cards(model.parent).items() if _same(card, other)}
-    return beside or {model: card}, model.parent if (model.parent / RECORD).is_file() else None, card.name
+    return beside or {model: card}, model.parent if (model.parent / RECORD).is_file() else None, card
 
 
 def _same(one: ModelCard, other: ModelCard) -> bool:
@@ -82,26 +95,27 @@ def _same(one: ModelCard, other: ModelCard) -> bool:
     return all(getattr(one, key) == getattr(other, key) for key in keys)
 
 
-def _torch_roads(run: Path | None, only: str | None) -> tuple[list[Road], list[str]]:
-    """Roads in torch of each finished stage, or of the one asked for, and why there are none."""
+def _torch_roads(run: Path | None, only: str | None) -> tuple[list[Road], dict[str, tuple[str, str]], list[str]]:
+    """Roads in torch of each finished stage, or of the one asked for; the stages and their checksums; why not."""
     if run is None:
-        return [], ["torch: the model lies in no run folder; give the run, or the model file in it"]
+        return [], {}, ["torch: the model lies in no run folder; give the run, or the model file in it"]
     try:
+        from ..pipeline.exporting import weights_checksum
         from ..pipeline.parity_roads import torch_roads
         from ..pipeline.stages import finished_stages
         from .run_verbs import opened
 
         prepared, _ = opened(run)
         prepared = prepared.learned(run)
-        stages = [
-            stage for stage in finished_stages(prepared, run) if only in (None, f"{prepared.system.name}-{stage.name}")
-        ]
-        roads = [road for stage in stages for road in torch_roads(prepared, run, stage)]
+        stages = {f"{prepared.system.name}-{stage.name}": stage for stage in finished_stages(prepared, run)}
+        stages = {name: stage for name, stage in stages.items() if only in (None, name)}
+        roads = [road for stage in stages.values() for road in torch_roads(prepared, run, stage)]
+        weights = {name: (str(run / stage.name), weights_checksum(run / stage.name)) for name, stage in stages.items()}
     except ModuleNotFoundError as error:
-        return [], [f"torch: not installed (no module named {error.name}): {install('train')}"]
+        return [], {}, [f"torch: not installed (no module named {error.name}): {install('train')}"]
     except TinysceneError as error:
-        return [], [f"torch: {error}"]
-    return roads, [] if roads else [f"torch: {run} has no finished stage of {only or 'its recipe'}"]
+        return [], {}, [f"torch: {error}"]
+    return roads, weights, [] if roads else [f"torch: {run} has no finished stage of {only or 'its recipe'}"]
 
 
 def _read(audio: list[Path], channels: str) -> list[Clip]:

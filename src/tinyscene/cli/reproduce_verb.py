@@ -46,7 +46,7 @@ def reproduce(
     from ..pipeline.reproducing import Reproducing, alone, only
     from ..systems import reproductions, systems
     from ..train import Machine
-    from .run_verbs import pairs
+    from .run_verbs import kept, pairs
     from .show import progress_bar
 
     if name.partition(":")[0].endswith(".py"):
@@ -80,7 +80,8 @@ def reproduce(
     reproducing = Reproducing(
         wanted, known, base, out, chosen, progress_bar, machine, lambda text: typer.echo(text, err=True), batch_size
     )
-    results = reproducing.run()
+    with kept(out, resume=True):  # a second call goes on by itself
+        results = reproducing.run()
     filled = fill(wanted, results, epochs_scale=epochs_scale, seeds=chosen)
     for suffix, written in (("md", as_markdown), ("csv", as_csv), ("html", as_html)):
         write_whole(out / f"tables.{suffix}", written(filled))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -117,19 +119,31 @@ def train(
 
     record = replace(record, classes=prepared.dataset.classes)
     start_run(out, record, resume, system_file(system) if own else None)
-    for note in prepared.dataset.notes:
-        typer.echo(f"note: {note}", err=True)
-    typer.echo(
-        f"{chosen.name} on {prepared.dataset.name}: {len(prepared.split.train)} training and "
-        f"{counted(len(prepared.split.test), 'test clip')}, {len(prepared.dataset.classes)} classes, "
-        f"{prepared.split.how}",
-        err=True,
-    )
-    if teacher is not None and not (out / TEACHER).is_file():
-        ask(teacher, prepared, out, leak)
-    with measured_energy(out, "training", energy):
-        run_stages(prepared, out, False, resume, machine, tensorboard)
+    with kept(out, resume):
+        for note in prepared.dataset.notes:
+            typer.echo(f"note: {note}", err=True)
+        typer.echo(
+            f"{chosen.name} on {prepared.dataset.name}: {len(prepared.split.train)} training and "
+            f"{counted(len(prepared.split.test), 'test clip')}, {len(prepared.dataset.classes)} classes, "
+            f"{prepared.split.how}",
+            err=True,
+        )
+        if teacher is not None and not (out / TEACHER).is_file():
+            ask(teacher, prepared, out, leak)
+        with measured_energy(out, "training", energy):
+            run_stages(prepared, out, False, resume, machine, tensorboard)
     print(f"trained: {out}\nnext: {command('evaluate', out)}    or    {command('compress', out)}")
+
+
+@contextmanager
+def kept(run: Path, resume: bool) -> Iterator[None]:
+    """Where Ctrl-C comes inside, say how to go on with what the run holds by then; before, there is nothing to tell."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        again = "the same command goes on" if resume else "the same command with --resume goes on"
+        typer.echo(f"\nwhat was done is kept in {run}: {again}.", err=True)
+        raise
 
 
 def ask(teacher: Path, student: Prepared, out: Path, leak: bool) -> None:

@@ -168,9 +168,10 @@ def check_free(plan: Plan, system: System, folder: Path, resume: bool) -> None:
     finished = [stage for stage in stages if (folder / stage.name / WEIGHTS).is_file()]
     done = [stage.name for stage in finished if stage.name in plan.names]
     if done and not resume:
+        gone = " and ".join(str(folder / name) for name in done)
         raise OutputError(
-            f"{folder} is compressed already ({', '.join(done)}); delete {folder / done[0]} to do it again, or say "
-            "--resume to go on from it."
+            f"{folder} is compressed already ({', '.join(done)}); delete {gone} to do it again, or say --resume to go "
+            "on from there."
         )
     anew = set(plan.names) - set(done)
     for stage in finished:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -50,6 +50,36 @@ def model_cards(folder: Path) -> dict[Path, ModelCard]:
         except ModelError:
             continue
     return found
+
+
+def of_other_weights(
+    cards: Mapping[Path, ModelCard], known: Mapping[str, tuple[str, str]], run: str
+) -> dict[Path, str]:
+    """Files that are of another training than their network's other roads, and a line on each.
+
+    `known` has, by network, whose weights count and their checksum; of any other network the first file's do. A card
+    without a checksum is taken at its name's word.
+    """
+    known, found = dict(known), dict[Path, str]()
+    for path, card in cards.items():
+        if not card.weights:
+            continue
+        whose, weights = known.setdefault(card.name, (path.name, card.weights))
+        if weights != card.weights:
+            found[path] = f"{path.name}: of other weights than {whose} has; {_export_again(path, card, run)}"
+    return found
+
+
+def _export_again(path: Path, card: ModelCard, run: str) -> str:
+    stage = card.name.removeprefix(f"{card.system}-")
+    if stage == card.name:  # of no run
+        return "export it again"
+    return _export(run, stage, path.suffix, card.form)
+
+
+def _export(run: str, stage: str, ending: str, form: str) -> str:
+    kind = ("--format", ending[1:]) if ending in OTHERS else ("--form", form)
+    return command("export", run, "--stage", stage, *kind)
 
 
 def file_roads(path: Path, card: ModelCard) -> list[Road]:
@@ -148,13 +178,12 @@ def missing_files(cards: dict[Path, ModelCard], networks: Iterable[str], run: st
         stage = next((name.removeprefix(f"{own}-") for own in systems if name.startswith(f"{own}-")), None)
         if stage is None:  # the network of no run, such as the one that comes with tinyscene
             continue
-        export = command("export", run, "--stage", stage)
         for form in FORMS:
             if (name, ".onnx", form) not in there:
-                lines.append(f"{name}, {form} in: no such model file; {export} --form {form}")
+                lines.append(f"{name}, {form} in: no such model file; {_export(run, stage, '.onnx', form)}")
         for ending, (kind, library, *_) in OTHERS.items():
             if find_spec(library) is not None and (name, ending, "features") not in there:
-                lines.append(f"{name}, {kind}: no {ending} file; {export} --format {ending[1:]}")
+                lines.append(f"{name}, {kind}: no {ending} file; {_export(run, stage, ending, FORMS[0])}")
     return lines
 
 

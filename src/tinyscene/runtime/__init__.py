@@ -11,8 +11,9 @@ from ..lazy import lazy_names
 
 if TYPE_CHECKING:
     from .batch import classify_tree
-    from .classifier import Classifier, Decision, ShortClipWarning, SilenceWarning, classify
+    from .classifier import Classifier, Decision, classify
     from .filterbanks import mel_filterbank
+    from .hearing import LowRateWarning, ShortClipWarning, SilenceWarning
     from .log_mel import LogMel
     from .model_file import ModelCard, read_model_file
     from .standardised_deltas import StandardisedDeltas
@@ -23,6 +24,7 @@ __all__ = [
     "Classifier",
     "Decision",
     "LogMel",
+    "LowRateWarning",
     "ModelCard",
     "ShortClipWarning",
     "SilenceWarning",
@@ -44,9 +46,10 @@ __getattr__ = lazy_names(
         "Classifier": "classifier",
         "Decision": "classifier",
         "LogMel": "log_mel",
+        "LowRateWarning": "hearing",
         "ModelCard": "model_file",
-        "ShortClipWarning": "classifier",
-        "SilenceWarning": "classifier",
+        "ShortClipWarning": "hearing",
+        "SilenceWarning": "hearing",
         "StandardisedDeltas": "standardised_deltas",
         "Stream": "stream",
         "StreamDecision": "stream",

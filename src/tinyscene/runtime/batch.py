@@ -19,11 +19,13 @@ from typing import Any, NamedTuple, TypeVar
 
 from .. import __version__
 from ..audio.tree import SUFFIXES, audio_tree
-from ..errors import DataError, SettingError, TinysceneError, within
+from ..errors import DataError, SettingError, TinysceneError
 from ..files import write_whole
+from .arguments import path_text, whole
 from .batch_journal import GrowingFile
 from .classifier import Classifier, Decision
 from .model_file import read_model_file
+from .plain_names import plain
 
 COLUMNS = ("file", "start_s", "end_s", "label", "score")  # then one a class
 _AHEAD = 4  # items in work or waiting for their turn, for each worker: what bounds the memory
@@ -38,6 +40,7 @@ class Answer(NamedTuple):
     decisions: Sequence[Decision]
     silent: bool = False
     why: str = ""
+    missing: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Summary:
     """What `classify_tree` did: audio files met, those that could be used, and rows written.
 
     silent    files that are digital silence throughout, whose rows are guesses
+    low_rate  files whose sample rate leaves out frequencies that the model hears
     bad       (file, why) of what could not be used, unreadable folders too; `bad_list` is the CSV that lists it
     links     linked folders, which are not entered
     before    files that were done before this call, by a run that was cut off or that made all of `out`
@@ -58,6 +62,7 @@ class Summary:
     bad_list: Path
     links: tuple[str, ...]
     before: int = 0
+    low_rate: int = 0
 
 
 def classify_tree(
@@ -78,8 +83,9 @@ def classify_tree(
     relative to it, else as given. `form` is "csv", or "jsonl" with the probabilities as the object "scores"; `each`
     "file" or "window"; `hop_s` as in `Classifier.classify`. `workers` are threads (None: one a core) and change no
     byte. `skip_hidden` passes over names that begin with a dot. Files that cannot be used are left out and listed in
-    OUT.bad.csv. A run that was cut off leaves OUT.part and OUT.journal, from which `resume` goes on to the same bytes.
-    The journal stays beside OUT: `resume` leaves an OUT that is whole as it is, and refuses one of other settings.
+    OUT.bad.csv. CSVs are UTF-8: names that are not stand there as `plain_names.plain` has them. A run that was cut off
+    leaves OUT.part and OUT.journal, from which `resume` goes on to the same bytes. The journal stays beside OUT:
+    `resume` leaves an OUT that is whole as it is, and refuses one of other settings.
 
     Raises:
         DataError: no audio files, or none that can be used; or with resume not the files of before.
@@ -91,12 +97,13 @@ def classify_tree(
         if value not in takes:
             raise SettingError(f"classify_tree.{field} takes {' or '.join(takes)}; {value!r} came.")
     if workers is not None:
-        within("classify_tree.workers", workers, 1)
-    out = Path(out)
+        workers = whole("classify_tree.workers", workers, 1)
+    out = Path(path_text("classify_tree.out", out, SettingError))
     classifier = model if isinstance(model, Classifier) else Classifier(model)
     classifier.hop(hop_s)  # refuses what is out of range before anything is begun
     labels = classifier.labels
-    given = [os.fspath(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
+    several = paths if isinstance(paths, Iterable) and not isinstance(paths, (str, bytes, Path)) else [paths]
+    given = [path_text("classify_tree.paths", path, SettingError) for path in several]
     base, names, links, closed = _found(given, skip_hidden)
 
     def work(name: str) -> tuple[bytes, Answer]:
@@ -120,12 +127,13 @@ def classify_tree(
     try:
         with closing(in_order(work, islice(names, output.done, None), workers)) as results:
             for data, answer in results:
-                output.add(data, answer.why, rows=len(answer.decisions), silent=int(answer.silent))
+                low = answer.missing != ""
+                output.add(data, answer.why, rows=len(answer.decisions), silent=answer.silent, low_rate=low)
                 if progress:
                     progress(output.done, len(names))
         bad = (*output.bad, *closed)
         if bad:
-            write_whole(bad_list, b"".join(_csv(row) for row in (("file", "why"), *bad)))
+            write_whole(bad_list, b"".join(_csv([*map(plain, row)]) for row in (("file", "why"), *bad)))
         else:
             bad_list.unlink(missing_ok=True)  # of an earlier run
         if len(output.bad) == len(names):
@@ -138,8 +146,10 @@ def classify_tree(
         output.finish()
     finally:
         output.keep()
-    rows, silent = (output.counts.get(key, 0) for key in ("rows", "silent"))
-    return Summary(len(names), len(names) - len(output.bad), rows, silent, bad, bad_list, tuple(links), before)
+    rows, silent, low_rate = (output.counts.get(key, 0) for key in ("rows", "silent", "low_rate"))
+    return Summary(
+        len(names), len(names) - len(output.bad), rows, silent, bad, bad_list, tuple(links), before, low_rate
+    )
 
 
 def answered(classifier: Classifier, file: str | Path, hop_s: float | None = None, each_window: bool = False) -> Answer:
@@ -152,7 +162,7 @@ def answered(classifier: Classifier, file: str | Path, hop_s: float | None = Non
         return Answer((), why=f"{file} does not fit in memory. Cut it into shorter files.")
     except Exception as error:  # else one odd file would end a run of thousands, and each time it is gone on with
         return Answer((), why=f"{file} cannot be used ({type(error).__name__}: {error}).")
-    return Answer(heard.decisions, heard.silent)
+    return Answer(heard.decisions, heard.silent, missing=heard.missing)
 
 
 def scores_of(decision: Decision, labels: Sequence[str]) -> list[float]:
@@ -210,6 +220,7 @@ def _found(given: Sequence[str], skip_hidden: bool) -> tuple[str, list[str], lis
 
 
 def _csv_rows(name: str, decisions: Sequence[Decision], labels: Sequence[str]) -> bytes:
+    name = plain(name)
     return b"".join(_csv((name, d.start_s, d.end_s, d.label, d.score, *scores_of(d, labels))) for d in decisions)
 
 
@@ -217,7 +228,7 @@ def _csv(values: Sequence[Any]) -> bytes:
     """One line, ended by a line feed; names that hold one, or a carriage return, are quoted."""
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\r\n").writerow(values)  # Python 3.11 quotes only what its lines end in
-    return _encoded(text.getvalue()[:-2] + "\n")
+    return (text.getvalue()[:-2] + "\n").encode()
 
 
 def _json_lines(name: str, decisions: Sequence[Decision], labels: Sequence[str]) -> bytes:
@@ -230,7 +241,3 @@ def _json_lines(name: str, decisions: Sequence[Decision], labels: Sequence[str])
         except UnicodeEncodeError:  # a name that is no UTF-8: escaped it stays JSON, and os.fsencode gives it back
             lines.append(json.dumps(row).encode() + b"\n")
     return b"".join(lines)
-
-
-def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..errors import ModelError, install
+from .arguments import path_text
 from .model_file import FORMAT, ModelCard, card_from, file_bytes
 
 _AGAIN = "Copy both files again."
@@ -31,7 +32,7 @@ def read_with_card(path: str | os.PathLike[str], ending: str) -> tuple[bytes, Mo
 
     Raises ModelError, naming the file, when one is missing, too large, damaged, or not the other's.
     """
-    name = os.fspath(path)
+    name = path_text(f"a {ending} model", path)
     if not name.endswith(ending):
         raise ModelError(f"{name} is taken for a {ending} file by its name. Name a {ending} file.")
     advice = f"Check the name, or write one with `tinyscene export RUN --format {ending[1:]}`."

@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..audio.resample import resample, resample_blocks
 from ..errors import AudioError, ModelError, SettingError, TinysceneError
+from .arguments import LONGEST_HOP_S, array, number, path_text, whole
 from .card_check import LARGEST_MAP, feature_values
 from .decision import UNKNOWN, at_temperature
+from .hearing import Heard, missing_above, warn_of
 from .model_file import ModelCard, read_model_file
 from .session import NoRoom, Session
 from .shipped import SHIPPED
-from .sound import Clip, Path, is_waveform, opened
+from .sound import Clip, Path, given_waveform, is_waveform, opened
 from .windows import SILENCE_RANGE, cut_windows, loud, power, window_starts, windows_of_blocks
 
 # Windows that go through the network together: enough to keep it busy, few enough for a small device's memory.
 _WINDOWS_AT_ONCE = 16
 _FEATURES_AT_ONCE, _SAMPLES_AT_ONCE = 560_000, 1_500_000  # a network makes up to two hundred times as many of them
 _ALMOST_ONE = 1.001  # a network's own rounding
-
-
-class SilenceWarning(UserWarning):
-    """A clip that holds digital silence: its answer means nothing."""
-
-
-class ShortClipWarning(UserWarning):
-    """A clip shorter than the model's window, which was repeated to fill it."""
+_MOST_THREADS = 1_024
 
 
 @dataclass(frozen=True)
@@ -54,15 +48,6 @@ class Decision:
         return asdict(self) | {"top": [dict(item) for item in self.top]}
 
 
-class Heard(NamedTuple):
-    """Decisions on a clip called `name`, and whether it is digital silence throughout."""
-
-    decisions: tuple[Decision, ...]
-    name: str
-    duration_s: float
-    silent: bool
-
-
 class Classifier:
     """A model file, opened. `threads` is how many the network may use.
 
@@ -72,10 +57,9 @@ class Classifier:
     """
 
     def __init__(self, path: Path, threads: int = 1, quick_start: bool = False):
-        if threads < 1:
-            raise SettingError(f"Classifier.threads takes 1 or more; {threads} came.")
-        self.path = os.fspath(path)
-        data, self.card = read_model_file(path)
+        threads = whole("Classifier.threads", threads, 1, _MOST_THREADS)
+        self.path = path_text("Classifier", path)
+        data, self.card = read_model_file(self.path)
         self._session = Session(self.path, data, threads)
         batch = _checked_batch(self._session, self.card)
         self._fixed = batch is not None
@@ -100,13 +84,14 @@ class Classifier:
 
         It was fitted on means over the windows of a clip (`tinyscene calibrate`), so it comes after the mean.
         """
-        return at_temperature(scores, self.card.temperature)
+        return at_temperature(array("Classifier.decided", scores), self.card.temperature)
 
     def raw(self, windows: np.ndarray) -> np.ndarray:
         """The network's own probabilities, as `probabilities` but for the temperature.
 
         Raises AudioError for windows that do not fit, ModelError for answers that are no probabilities.
         """
+        windows = array(self.card.name, windows)
         if windows.ndim != 2 or windows.shape[1] != self.card.window_samples:
             raise AudioError(
                 f"{self.card.name} takes windows of {self.card.window_samples} samples, (window, time); "
@@ -136,7 +121,11 @@ class Classifier:
         return result
 
     def windows(self, waveform: np.ndarray, rate: int, hop_s: float | None = None) -> np.ndarray:
-        """(time,) at `rate` Hz -> (window, window_samples) at the model's rate, one every `hop_s` (`cut_windows`)."""
+        """(time,) at `rate` Hz -> (window, window_samples) at the model's rate, one every `hop_s` (`cut_windows`).
+
+        Raises AudioError for sound that `classify` refuses.
+        """
+        waveform, rate = given_waveform(waveform, rate, self.card.channels)
         at_rate = resample(waveform, rate, self.card.sample_rate_hz)
         return cut_windows(at_rate, self.card.window_samples, self.hop(hop_s))
 
@@ -147,11 +136,11 @@ class Classifier:
 
         A clip's probabilities are the mean of its sounding windows', of those within the card's `quiet_db` of the
         loudest; they start every `hop_s` seconds (None: the window's length). `top_k` is how many labels to list.
-        Warns of silence and of clips shorter than the window.
+        Warns of silence, of clips shorter than the window, and of rates that leave out what the model hears.
         Raises AudioError for audio that cannot be used.
         """
         heard = self.hear(clip, hop_s, top_k, each_window)
-        self._warn(heard)
+        warn_of(heard, self.card)
         return list(heard.decisions)
 
     def hear(self, clip: Clip, hop_s: float | None = None, top_k: int = 3, each_window: bool = False) -> Heard:
@@ -159,8 +148,7 @@ class Classifier:
 
         A file is decoded, resampled and decided block by block: its length needs no memory but for the scores.
         """
-        if top_k < 1:
-            raise SettingError(f"top_k takes 1 or more; {top_k} came.")
+        top_k = whole("top_k", top_k, 1)
         size, hop = self.card.window_samples, self.hop(hop_s)
         parts, levels = list[np.ndarray](), list[np.ndarray]()
         for which in (not each_window, False):  # the windows that hold sound; all of them if none does
@@ -182,7 +170,8 @@ class Classifier:
                 self._decision(name, start / rate, min((start + size) / rate, duration_s), row, top_k)
                 for start, row in zip(starts, rows, strict=True)
             ]
-        return Heard(tuple(decisions), name, duration_s, sound.high - sound.low <= SILENCE_RANGE)
+        silent = sound.high - sound.low <= SILENCE_RANGE
+        return Heard(tuple(decisions), name, duration_s, silent, missing_above(sound.rate, self.card))
 
     def _scored(self, windows: Iterator[np.ndarray], sounding: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Raw probabilities (window, class) and power (window,) of as many windows as go together.
@@ -196,15 +185,16 @@ class Classifier:
 
     def hop(self, hop_s: float | None) -> int | None:
         """Samples from window to window, at the model's rate; None: side by side."""
-        if hop_s is None and self.card.hop_samples:
-            return self.card.hop_samples
         if hop_s is None:
-            return None
-        if not hop_s * self.card.sample_rate_hz >= 1 or hop_s == float("inf"):
+            return self.card.hop_samples or None
+        rate = self.card.sample_rate_hz
+        seconds = number("hop_s", hop_s)
+        if not 1 <= seconds * rate <= LONGEST_HOP_S * rate:
             raise SettingError(
-                f"hop_s takes seconds, one sample ({1 / self.card.sample_rate_hz:.2g} s) or more; {hop_s:g} came."
+                f"hop_s takes seconds, one sample ({1 / rate:.2g} s) or more, up to {LONGEST_HOP_S:,.0f}; "
+                f"{seconds:g} came."
             )
-        return round(hop_s * self.card.sample_rate_hz)
+        return round(seconds * rate)
 
     def _filled(self, part: np.ndarray) -> np.ndarray:
         """A network of fixed batch size gets the last windows padded with copies."""
@@ -219,19 +209,6 @@ class Classifier:
         label = top[0]["label"] if score >= self.card.unknown_below else UNKNOWN
         return Decision(name, start_s, end_s, label, score, top)
 
-    def _warn(self, heard: Heard) -> None:
-        where = heard.name or "the clip"
-        if heard.silent:
-            warnings.warn(f"{where} is digital silence; its scene is a guess. Check the recording.", SilenceWarning, 3)
-        window_s = self.card.window_samples / self.card.sample_rate_hz
-        if heard.duration_s < window_s * (1 - 1e-3):
-            warnings.warn(
-                f"{where} lasts {heard.duration_s:.3g} s and was repeated to fill the window of {window_s:.3g} s. "
-                "Record longer for a surer answer.",
-                ShortClipWarning,
-                3,
-            )
-
 
 def classify(
     files: Clip | Iterable[Clip],
@@ -245,7 +222,8 @@ def classify(
     `model` is a model file, or a Classifier already open; None: the one that comes with tinyscene, which knows the ten
     sounds of ESC-10. Everything else as `Classifier.classify`.
     """
-    one = isinstance(files, (str, os.PathLike)) or is_waveform(files)
+    many = isinstance(files, Iterable) and not isinstance(files, (str, bytes, os.PathLike, np.ndarray))
+    one = is_waveform(files) or not many
     classifier = model if isinstance(model, Classifier) else Classifier(model or SHIPPED, quick_start=one)
     clips: Iterable[Any] = [files] if one else files  # type: ignore[list-item]
     return [decision.to_dict() for clip in clips for decision in classifier.classify(clip, hop_s, top_k, each_window)]

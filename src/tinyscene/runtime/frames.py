@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from ..errors import AudioError, SettingError, unknown
+from .arguments import array
 
 WINDOWS = {"hann": 0.5, "hamming": 0.54}  # name -> mean of its raised cosine
 _FRAMES_AT_ONCE = 64  # as many as stay in the cache from the window to the filter bank
@@ -24,7 +25,7 @@ def check_frame_sizes(owner: str, n_fft: int, win_length: int, hop_length: int) 
 
 def check_batch(owner: str, waveform: np.ndarray) -> None:
     """AudioError unless waveforms are (batch, time)."""
-    if waveform.ndim != 2:
+    if array(owner, waveform).ndim != 2:
         raise AudioError(f"{owner} takes waveforms (batch, time); {waveform.shape} came.")
 
 

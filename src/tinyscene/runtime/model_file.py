@@ -15,6 +15,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
 from ..errors import ModelError, install
+from .arguments import path_text
 from .card_check import check_card
 from .onnx_bytes import CutShort, NotOnnx, Value, metadata
 
@@ -77,7 +78,7 @@ def read_model_file(path: str | os.PathLike[str]) -> tuple[bytes, ModelCard]:
 
     Raises ModelError, naming the file, when it is not.
     """
-    name = os.fspath(path)
+    name = path_text("read_model_file", path)
     data = file_bytes(name, "Check the name, or write one with `tinyscene export`.")
     entries = _entries(data, name)
     if CARD_KEY not in entries:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from functools import cache
 
 import numpy as np
@@ -17,6 +18,7 @@ from .rewrite import rewritten
 # are more than four, since each core may have a batch in work. The published networks take 10 to 200 MB for one.
 LARGEST_ARENA = max(1024, 256 * (os.cpu_count() or 1)) << 20
 _LARGEST_FOLDED = 32 << 20  # bytes of what is computed once, when the session starts, outside the arena
+_NO_ROOM = "Available memory"  # so onnxruntime tells of an arena that is full
 
 
 class NoRoom(ModelError):
@@ -48,7 +50,7 @@ class Session:
         options.add_session_config_entry("optimization.constant_folding_max_output_size_in_bytes", str(_LARGEST_FOLDED))
         _limit_memory()
         try:
-            self._session = _opened(data, options)
+            self._session, fast = _opened(data, options)
             self.inputs = [(value.name, value.shape) for value in self._session.get_inputs()]
             self.outputs = {value.name: value.shape for value in self._session.get_outputs()}
         except Exception as error:  # onnxruntime's errors share no public class
@@ -57,28 +59,44 @@ class Session:
                 "Upgrade onnxruntime or export the model again."
             ) from None
 
+        self._as_it_came = (data, options) if fast else None
+
     def run(self, output: str, **inputs: np.ndarray) -> np.ndarray:
         """What the network makes of its inputs, by their names. ModelError when it cannot, NoRoom for memory."""
         try:
             (answer,) = self._session.run([output], inputs)
         except Exception as error:
-            kind = NoRoom if "Available memory" in str(error) else ModelError
-            raise kind(
+            short = _NO_ROOM in str(error)
+            if not short and self._went_back():
+                return self.run(output, **inputs)
+            raise (NoRoom if short else ModelError)(
                 f"{self.name} cannot be run on {', '.join(f'{key} {x.shape}' for key, x in inputs.items())} "
                 f"({_reason(error)}). Export the model again; if memory is short, use fewer workers."
             ) from None
         return np.asarray(answer)
 
+    def _went_back(self) -> bool:
+        """Whether the network as it came is asked from now on: onnxruntime's mean takes maps that the convolution in
+        its place refuses, and where both refuse, what it says is of the file's own operator."""
+        given, self._as_it_came = self._as_it_came, None
+        with suppress(Exception):
+            if given:
+                self._session = _session(*given)
+                return True
+        return False
 
-def _opened(data: bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
-    """The network, rewritten to run fast; as it came where onnxruntime takes it in no other way."""
+
+def _opened(data: bytes, options: onnxruntime.SessionOptions) -> tuple[onnxruntime.InferenceSession, bool]:
+    """The network, and whether it was rewritten to run fast: not where onnxruntime takes it only as it came."""
     fast = rewritten(data)
-    try:
-        return onnxruntime.InferenceSession(fast, options, providers=["CPUExecutionProvider"])
-    except Exception:  # onnxruntime's errors share no public class
-        if fast is data:
-            raise
-        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    if fast is not data:
+        with suppress(Exception):  # onnxruntime's errors share no public class
+            return _session(fast, options), True
+    return _session(data, options), False
+
+
+def _session(data: bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
 @cache

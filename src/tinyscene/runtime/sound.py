@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from ..errors import AudioError
+from .arguments import array, whole
 
 Path = str | os.PathLike[str]
 Clip = Path | tuple[np.ndarray, int]
@@ -29,8 +30,19 @@ class Sound:
 
 
 def is_waveform(clip: object) -> bool:
-    """Whether it is (waveform, rate)."""
-    return isinstance(clip, tuple) and len(clip) == 2 and isinstance(clip[0], np.ndarray)
+    """Whether it is meant as (waveform, rate), whatever these are: two paths or two such pairs are clips."""
+    return isinstance(clip, tuple) and len(clip) == 2 and not isinstance(clip[0], (str, os.PathLike, tuple))
+
+
+def given_waveform(waveform: np.ndarray, rate: int, channels: str) -> tuple[np.ndarray, int]:
+    """Sound that somebody hands over, (time,) or (channel, time), as (time,) float32 and its rate.
+
+    Raises AudioError for what cannot be used.
+    """
+    from ..audio import decode
+
+    rate = whole("the sample rate", rate, error=AudioError)
+    return decode.checked_waveform(array("a waveform", waveform), rate, channels), rate
 
 
 @contextmanager
@@ -43,7 +55,7 @@ def opened(clip: Clip, channels: str) -> Generator[Sound, None, None]:
         with decode.audio_blocks(clip) as audio:
             yield Sound(name, audio.rate, (decode.mono(block, channels, name) for block in audio.blocks))
     elif is_waveform(clip):
-        waveform, rate = clip
-        yield Sound("", rate, iter([decode.checked_waveform(waveform, rate, channels)]))
+        waveform, rate = given_waveform(*clip, channels)
+        yield Sound("", rate, iter([waveform]))
     else:
         raise AudioError(f"an audio file or (waveform, rate) is taken; {type(clip).__name__} came.")

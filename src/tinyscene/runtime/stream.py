@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from ..audio.decode import checked_waveform
-from ..errors import AudioError, within
+from ..errors import AudioError, SettingError, within
+from .arguments import array, number, shown, whole
 from .classifier import Classifier
 from .decision import UNKNOWN
+from .sound import given_waveform
 from .windows import SILENCE_RANGE, fill_window
 
 LOWEST_DBFS = -120.0  # levels end here: silence has no logarithm
+_MOST_SMOOTH = 100_000  # decisions
 FULL_SCALE = 32_767 / 32_768  # the largest positive sample of 16 bits
 
 
@@ -60,9 +62,11 @@ class Stream:
         smooth: int = 1,
         unknown_below: float | None = None,
     ):
-        within("Stream.smooth", smooth, 1)
+        if not isinstance(classifier, Classifier):
+            raise SettingError(f"Stream takes a Classifier; {shown(classifier)} came. Open one: Classifier(FILE).")
+        smooth = whole("Stream.smooth", smooth, 1, _MOST_SMOOTH)
         unknown_below = classifier.card.unknown_below if unknown_below is None else unknown_below
-        within("Stream.unknown_below", unknown_below, 0, 1)
+        within("Stream.unknown_below", number("Stream.unknown_below", unknown_below), 0, 1)
         self.classifier, self.unknown_below = classifier, unknown_below
         self.window = classifier.card.window_samples
         self.hop = classifier.hop(hop_s) or self.window
@@ -75,13 +79,14 @@ class Stream:
         Two channels become one as the model's card says. Raises AudioError for blocks that cannot be used and for a
         rate that changes; the stream then stands as before.
         """
+        block, rate = array("a block", block), whole("the sample rate", rate, error=AudioError)
         if block.ndim not in (1, 2) or (block.ndim == 2 and block.shape[1] not in (1, 2)):
             raise AudioError(f"a block takes the shape (time,) or (time, 1 or 2 channels); {block.shape} came.")
         if self._rate not in (None, rate):
             raise AudioError(f"the stream began at {self._rate} Hz; {rate} Hz came. Flush it before the rate changes.")
         if len(block) == 0:
             return []
-        waveform = checked_waveform(block.T, rate, self.classifier.card.channels)
+        waveform, rate = given_waveform(block.T, rate, self.classifier.card.channels)
         if self._rate is None:
             self._rate, self._resampler = rate, _resampler(rate, self.classifier.card.sample_rate_hz)
         loudest = np.abs(block) if block.ndim == 1 else np.abs(block).max(axis=1)

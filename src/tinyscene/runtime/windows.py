@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from ..errors import SettingError
+from ..errors import AudioError, SettingError
+from .arguments import array, whole
 
 # Digital silence: no sample further than one step of 16 bits from the middle, which is as far as dither goes. Range,
 # not peak, so that a dead input with a constant offset counts too. Quieter 24-bit recordings hold no scene to hear.
@@ -19,7 +20,8 @@ def window_starts(n_samples: int, window: int, hop: int | None = None) -> list[i
     Windows start every `hop` samples (by default the window's length) while they fit; a tail that no window
     reached gets one more, aligned to the clip's end. A clip shorter than one window has one, starting at 0.
     """
-    hop = window if hop is None else hop
+    n_samples, window = whole("n_samples", n_samples), whole("the window", window)
+    hop = window if hop is None else whole("the hop", hop)
     if hop < 1:
         raise SettingError(f"the hop takes 1 sample or more; {hop} came.")
     if n_samples <= window:
@@ -32,9 +34,11 @@ def window_starts(n_samples: int, window: int, hop: int | None = None) -> list[i
 
 def fill_window(waveform: np.ndarray, window: int) -> np.ndarray:
     """(..., time) repeated until it is at least `window` long: silence added instead would shift every statistic."""
-    n_samples = waveform.shape[-1]
-    if n_samples >= window:
+    n_samples = array("fill_window", waveform).shape[-1] if np.ndim(waveform) else 0
+    if n_samples >= whole("the window", window, 1):
         return waveform
+    if not n_samples:
+        raise AudioError("fill_window takes 1 sample or more to repeat; none came.")
     repeats = -(-window // n_samples)
     return np.concatenate([waveform] * repeats, axis=-1)[..., :window]
 
@@ -65,8 +69,8 @@ def loud(powers: np.ndarray, quiet_db: float) -> np.ndarray:
 
 def cut_windows(waveform: np.ndarray, window: int, hop: int | None = None) -> np.ndarray:
     """(time,) -> (windows, window), cut at `window_starts`."""
-    starts = window_starts(waveform.shape[-1], window, hop)
     filled = fill_window(waveform, window)
+    starts = window_starts(waveform.shape[-1], window, hop)
     return np.stack([filled[start : start + window] for start in starts])
 
 
