@@ -13,7 +13,7 @@ from torchao.quantization.pt2e import FakeQuantizeBase
 from tinyscene import load_system
 from tinyscene.compress import converted, float_operations, freeze_observers, prepared, settle
 from tinyscene.compress.float_layers import float_layers
-from tinyscene.compress.quantizer import WEIGHTED, RangeOfAll, rounded_up
+from tinyscene.compress.quantizer import WEIGHTED, RangeOfAll, parting, rounded_up
 from tinyscene.errors import SettingError
 from tinyscene.models import DSMN
 from tinyscene.nn import ECA, MixupNorm
@@ -275,7 +275,8 @@ def test_scales_are_of_few_bits_and_zero_points_even(trained):
     n = 0
     for name, module in trained.named_modules():
         if isinstance(module, FakeQuantizeBase):
-            bits = 4 if getattr(module, "is_per_channel", False) else 1
+            observer = module.get_submodule("activation_post_process")
+            bits = 4 if getattr(module, "is_per_channel", False) else 5 if getattr(observer, "summands", ()) else 1
             mantissa = torch.frexp(module.get_buffer("scale"))[0] * 2**bits
             assert torch.equal(mantissa, mantissa.round()), name
             assert not (module.get_buffer("zero_point") % 2).any(), name
@@ -311,3 +312,68 @@ def test_a_max_feature_map_keeps_one_scale():
     called = [graph.get_submodule(str(node.target)) for node in graph.graph.nodes if node.op == "call_module"]
     observer = shared.get_submodule("activation_post_process")
     assert observer.sites == called.count(shared) == 4  # the convolution, its halves, the larger
+
+
+EVERY = torch.arange(-255, 256, dtype=torch.float64)  # what a summand can be, less its zero point, in steps
+
+
+def half_way(scale: float, *summands: float) -> float:
+    """Share of all sums of two maps on these scales that lie half way between two steps of `scale`."""
+    sums = (EVERY * summands[0])[:, None] + EVERY * summands[1]
+    return float(((sums / scale) % 1 == 0.5).double().mean())
+
+
+@pytest.mark.parametrize(
+    ("scale", "first", "second", "wanted"),
+    [
+        (0.9, 0.5, 0.5, 1.5),  # as a power of 2: 1, and half of the sums of two halves
+        (1.1, 1.0, 0.25, 1.25),
+        (1.0, 0.75, 0.5, 1.25),  # the largest unit of both is a quarter
+        (0.2, 1.0, 0.5, 0.25),  # finer than both: no sum is between two steps
+        (5.0, 1.0, 1.5, 5.5),
+    ],
+)
+def test_no_sum_lies_half_way_between_two_steps(scale, first, second, wanted):
+    made = parting(torch.tensor([scale]), torch.tensor([[first], [second]]))
+    assert made.tolist() == [wanted]
+    assert half_way(wanted, first, second) == 0
+    assert half_way(2 * second, first, second) > 0.1
+
+
+def test_sums_that_are_seldom_half_way_keep_a_power_of_2():
+    assert parting(torch.tensor([1.1]), torch.tensor([[1.0], [2.0**-6]])).tolist() == [2.0]
+    assert half_way(2.0, 1.0, 2.0**-6) < 0.01
+
+
+def test_the_sums_of_a_network_are_parted():
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Conv2d(2, 4, 1), nn.Conv2d(2, 4, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            a = self.a(x)
+            once = torch.relu(a + 0.3 * self.b(x))
+            return once + a
+
+    graph = watched(prepared(Block(), clips(2)))
+    found = [module for module in graph.modules() if isinstance(module, RangeOfAll) and module.summands]
+    assert [len(observer.summands) for observer in found] == [2, 2]
+    for observer in found:
+        scale = float(observer.calculate_qparams()[0])
+        assert half_way(scale, *(float(summand.scale) for summand in observer.summands)) == 0
+
+
+def test_a_network_of_older_scales_is_converted_with_them():
+    """All powers of 2, as they were when sums had no rule of their own: what it was trained with is what it gives."""
+    graph = watched(prepared(narrow(), clips(2)))
+    settle(graph)
+    older = 0
+    for module in graph.modules():
+        if isinstance(module, FakeQuantizeBase) and getattr(module.activation_post_process, "summands", ()):
+            module.get_buffer("scale").copy_(rounded_up(module.get_buffer("scale"), 1))
+            older += 1
+    assert older > 3
+    graph.eval()
+    with torch.no_grad():
+        assert torch.equal(converted(graph).eval()(clips(8, 9)), graph(clips(8, 9)))

@@ -14,7 +14,7 @@ from torchao.quantization.pt2e import FakeQuantizeBase
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_qat_pt2e
 
 from .folding import fold
-from .quantizer import CLIPPED, PARTING, SUMS, WEIGHTED, IntegerQuantizer, count_sites, is_activation
+from .quantizer import CLIPPED, PARTING, SUMS, WEIGHTED, IntegerQuantizer, is_activation, know_neighbours
 
 
 def prepared(network: nn.Module, example: Tensor) -> GraphModule:
@@ -27,7 +27,7 @@ def prepared(network: nn.Module, example: Tensor) -> GraphModule:
     traced = torch.export.export(folded, (example,), dynamic_shapes=({0: batch},)).module()
     assert isinstance(traced, GraphModule)
     graph = prepare_qat_pt2e(traced, IntegerQuantizer())
-    count_sites(graph)
+    know_neighbours(graph)
     return _switchable(graph)
 
 

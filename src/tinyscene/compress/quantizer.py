@@ -3,16 +3,18 @@
 Activations int8 affine per tensor, weights int8 symmetric per output channel, biases on the int32 grid of their
 layer. Plain FakeQuantize throughout: the fused observer picks other scales in training than after conversion.
 
-Scales of activations are powers of 2 and their zero points even, those of weights have four significant bits. Every sum
-of a layer is then exact in 32-bit floats, in whatever order it is added up, and so is its step to the next scale:
-simulation and integer runtimes give the same number, bit by bit. With any other scale one value in 100,000 lies so near
-the middle of two steps that they round it apart, and a deep network makes many steps of that one.
+Scales of activations are powers of 2, or, where two maps are added, a few of them, and their zero points even; those of
+weights have four significant bits. Every sum of a layer is then exact in 32-bit floats, in whatever order it is added
+up, and so is its step to the next scale: simulation and integer runtimes give the same number, bit by bit. With any
+other scale one value in 100,000 lies so near the middle of two steps that they round it apart, and a deep network makes
+many steps of that one.
 """
 
 from __future__ import annotations
 
 import operator
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -35,7 +37,15 @@ aten = torch.ops.aten
 
 
 class TrainingFakeQuantize(FakeQuantize):
-    """Watches the range of its values in training only: what is validated on must not move the scales."""
+    """Watches the range of its values in training only: what is validated on must not move the scales.
+
+    Once it no longer watches, its scale is the one it works with, whatever its neighbours or an older rule would give.
+    """
+
+    def calculate_qparams(self) -> tuple[Tensor, Tensor]:
+        if int(self.observer_enabled[0]):
+            return super().calculate_qparams()
+        return self.get_buffer("scale"), self.get_buffer("zero_point")
 
     def forward(self, X: Tensor) -> Tensor:
         watches = int(self.observer_enabled[0])
@@ -55,13 +65,15 @@ class RangeOfAll(MovingAverageMinMaxObserver):
     the widest of them would be clipped.
 
     Attributes:
-        sites: tensors that come in each forward pass; `count_sites` sets it.
+        sites: tensors that come in each forward pass. summands: the fake quantisers of what is added up to a tensor
+            of this scale. `know_neighbours` sets both.
     """
 
     def __init__(self, **settings: Any):
         super().__init__(**settings)
         self.sites, self._come, self._first = 1, 0, False
         self._range: list[Tensor] = []
+        self.summands: list[FakeQuantize] = []
 
     def forward(self, x_orig: Tensor) -> Tensor:
         now = list(torch.aminmax(x_orig.detach().to(self.min_val.dtype)))
@@ -78,7 +90,7 @@ class RangeOfAll(MovingAverageMinMaxObserver):
 
     def calculate_qparams(self) -> tuple[Tensor, Tensor]:
         scale, _ = super().calculate_qparams()
-        return on_grid(scale, self.min_val)
+        return on_grid(scale, self.min_val, [summand.scale for summand in self.summands])
 
 
 class FewBitsOfScale(MovingAveragePerChannelMinMaxObserver):
@@ -89,13 +101,15 @@ class FewBitsOfScale(MovingAveragePerChannelMinMaxObserver):
         return rounded_up(scale, 4), zero_point
 
 
-def on_grid(scale: Tensor, low: Tensor) -> tuple[Tensor, Tensor]:
+def on_grid(scale: Tensor, low: Tensor, summands: Sequence[Tensor] = ()) -> tuple[Tensor, Tensor]:
     """(scale, zero point) of an activation on the grid of this scheme: a range from `low` that took `scale` before.
 
-    The scale is the next power of 2. The zero point is even: a value half way between two steps goes to the even one,
-    and some runtimes (onnxruntime's addition) ask which is even after the zero point has been added.
+    The scale is the next power of 2; that of a sum the next of `parting`. The zero point is even: a value half way
+    between two steps goes to the even one, and some runtimes (onnxruntime's addition) ask which is even after the zero
+    point has been added.
     """
-    scale = rounded_up(scale * (255 / 254), 1)  # a step to spare for the even zero point
+    scale = scale * (255 / 254)  # a step to spare for the even zero point
+    scale = parting(scale, torch.stack(list(summands))) if summands else rounded_up(scale, 1)
     zero_point = -128 - 2 * torch.round(torch.clamp(low, max=0) / (2 * scale))
     return scale, torch.clamp(zero_point, -128, 126).to(torch.int64).reshape(scale.shape)
 
@@ -106,14 +120,39 @@ def rounded_up(scale: Tensor, bits: int) -> Tensor:
     return torch.ldexp(torch.ceil(torch.ldexp(mantissa, torch.tensor(bits))), exponent - bits)
 
 
-def count_sites(graph: GraphModule) -> None:
-    """Tell every observer of a prepared graph how many tensors share its scale."""
-    modules = [graph.get_submodule(str(node.target)) for node in graph.graph.nodes if node.op == "call_module"]
-    sites = Counter(modules)  # one that several share has a name for each of them
-    for module, n in sites.items():
+def parting(scale: Tensor, summands: Tensor) -> Tensor:
+    """The next scale, not below, in which no sum of whole steps of `summands` (summand, 1) lies half way between two.
+
+    With powers of 2 up to half of all sums do. torch and onnxruntime take them to the even step, XNNPACK up, LiteRT's
+    own kernels away from 0: after eight additions an untrained network answered otherwise on half of the windows. An
+    odd number of the largest unit that all summands are whole numbers of parts them. From 32 units on, sums half way
+    are too few to be worth more than five significant bits, and it is the next power of 2 again.
+    """
+    mantissa, exponent = torch.frexp(summands)
+    whole = torch.ldexp(mantissa, torch.tensor(24)).to(torch.int64)
+    unit = torch.ldexp((whole & -whole).to(scale.dtype), exponent - 24).amin(0)
+    units = 2 * torch.ceil((scale / unit - 1) / 2) + 1
+    return torch.where((units > 1) & (units < 32), units * unit, rounded_up(scale, 1))
+
+
+def know_neighbours(graph: GraphModule) -> None:
+    """Tell every observer of a prepared graph how many tensors share its scale, and which are added up to them."""
+    called = [node for node in graph.graph.nodes if node.op == "call_module"]
+    modules = {node: graph.get_submodule(str(node.target)) for node in called}
+    sites = Counter(modules.values())  # one that several share has a name for each of them
+    for node, module in modules.items():
         observer = getattr(module, "activation_post_process", None)
         if isinstance(observer, RangeOfAll):
-            observer.sites = n
+            observer.sites = sites[module]
+            summands = [modules.get(summand) for summand in _summands(node.args[0])]
+            observer.summands += [one for one in summands if isinstance(one, FakeQuantize) and one is not module]
+
+
+def _summands(node: Node) -> list[Node]:
+    """What is added up to the value of a node, or to the one that it clips."""
+    if node.target in CLIPPED:
+        node = node.all_input_nodes[0]
+    return node.all_input_nodes if node.target in ADDITIONS else []
 
 
 ACTIVATION = QuantizationSpec(
@@ -138,7 +177,8 @@ SIGMOID = FixedQParamsQuantizationSpec(
 
 WEIGHTED = {aten.conv2d.default, aten.conv1d.default, aten.linear.default}
 CLIPPED = {aten.relu.default, aten.relu_.default, aten.hardtanh.default, aten.hardtanh_.default}
-TWO_INPUTS = {aten.add.Tensor, aten.add_.Tensor, aten.mul.Tensor, aten.mul_.Tensor}
+ADDITIONS = {aten.add.Tensor, aten.add_.Tensor}
+TWO_INPUTS = ADDITIONS | {aten.mul.Tensor, aten.mul_.Tensor}
 SUMS = WEIGHTED | TWO_INPUTS  # a ReLU behind one of these is one integer operation with it
 ONE_INPUT = {
     aten.mean.dim,

@@ -22,9 +22,12 @@ from ..runtime.model_file import ModelCard
 from ..train import Decision
 from .model_file import TOLERANCE, Export, card_of
 
-# An int8 runtime may round a value that lies half way between two steps the other way, and each such step travels on
-# through the layers. Untrained networks tell all classes alike, so probabilities alone would prove little.
-MOST_STEPS = 8  # of the 255 of the logits
+# An int8 file of the simplest networks differs by nothing. Where a runtime rounds what lies half way between two steps
+# the other way, in a network whose additions are full of such sums, it strays: how far is too far, beside the
+# probabilities, which are level in an untrained network and would prove little.
+MOST_OTHERWISE = 0.1  # of the windows, decided otherwise; one may be, as two classes can be level in it
+MOST_OF_SPREAD = 0.5  # root mean squares: of the logits' difference, by that of their own from window to window
+FEW_STEPS = 8  # of the 255 of the logits: never too far
 
 
 def fusion_of(export: Export) -> Fusion:
@@ -90,8 +93,8 @@ def write_proven(
     data, card = compiled(export, features[:1]), card_of(export, "features")
     own = opened(data, card, fusion, features, logits)
     given = own.model.logits(features.numpy())
-    prove(export, path.suffix, given, fusion(given), (logits.numpy(), probabilities), own.step)
-    told = card_text(card, data, described(fusion, own.takes, own.gives))
+    proven = prove(export, path.suffix, given, fusion(given), (logits.numpy(), probabilities), own.step)
+    told = card_text(card, data, {**described(fusion, own.takes, own.gives), "beside_the_network": proven})
     write_together({path: data, Path(card_path(path)): told, **(more or {})})
     return path
 
@@ -103,20 +106,35 @@ def prove(
     probabilities: np.ndarray,
     expected: tuple[np.ndarray, np.ndarray],
     step: float | None,
-) -> None:
-    """ModelError where a file's answers differ from the network's `expected` (logits, probabilities).
+) -> dict[str, float]:
+    """How far a file's answers lie from the network's `expected` (logits, probabilities), as its card tells it.
 
-    `step` is what one step of its int8 logits stands for, None where they are float.
+    Raises ModelError where that is too far: a probability; with int8 logits, of which one step stands for `step`
+    (None where they are float), also the classes, and the logits by what they tell the windows apart by.
     """
-    worst, allowed = float(np.abs(probabilities - expected[1]).max()), TOLERANCE[export.precision]
-    unit = "of probability"
-    if worst <= allowed and step:
-        worst, allowed, unit = float(np.abs(logits - expected[0]).max()) / step, MOST_STEPS, "steps of its int8 logits"
-    if not worst <= allowed * (1 + 1e-6):
+    apart, others = np.abs(probabilities - expected[1]), probabilities.argmax(1) != expected[1].argmax(1)
+    worst, allowed = float(apart.max()), TOLERANCE[export.precision]
+    facts = {"windows": len(logits), "same_class": int(len(logits) - others.sum()), "largest_difference": worst}
+    too_far = "" if worst <= allowed * (1 + 1e-6) else f"by {worst:.4f} of probability, at most {allowed} is allowed"
+    if step:
+        strayed = logits - expected[0]
+        spread = np.sqrt(np.mean((expected[0] - expected[0].mean(0)) ** 2))
+        steps, share = float(np.abs(strayed).max()) / step, float(np.sqrt(np.mean(strayed**2)) / max(spread, 1e-30))
+        facts["largest_difference_steps"] = steps
+        if not too_far and others.sum() > max(1, MOST_OTHERWISE * len(others)):
+            too_far = f"in the class of {others.sum()} of {len(others)} windows, at most one in ten is allowed"
+        if not too_far and not (steps <= FEW_STEPS * (1 + 1e-6) or share <= MOST_OF_SPREAD):
+            too_far = (
+                f"by {steps:.0f} steps of its int8 logits, {share:.2f} of what tells the windows apart, at most "
+                f"{FEW_STEPS} steps or {MOST_OF_SPREAD} is allowed"
+            )
+    if too_far:
+        older = "If an older tinyscene made its int8 stage, make that again. " if export.precision == "int8" else ""
         raise ModelError(
-            f"the exported {kind} file differs from the network by {worst:.4f} {unit}, at most {allowed} is allowed; "
-            "it was not written. Please report this with the system file."
+            f"the exported {kind} file differs from the network {too_far}; it was not written. {older}Export it as "
+            "ONNX, and please report this with the system file."
         )
+    return facts
 
 
 def write_together(files: Mapping[Path, bytes | str]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.fx import GraphModule
 
 from ..errors import ModelError, missing_extra
 from ..runtime.card_file import card_path, part, read_with_card
@@ -19,6 +20,7 @@ from ..runtime.model_file import ModelCard
 from ..runtime.quiet import quiet
 from .beside import Opened, failed, write_proven
 from .model_file import Export
+from .own_form import unshared
 
 
 class ExecutorchModel(FeatureModel):
@@ -96,7 +98,8 @@ def _lowered(export: Export, example: Tensor) -> bytes:
     try:
         with quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            program = torch.export.export(export.network, (example,))
+            network = unshared(export.network) if isinstance(export.network, GraphModule) else export.network
+            program = torch.export.export(network, (example,))
             lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
             return bytes(lowered.to_executorch().buffer)
     except Exception as error:  # a compiler's errors share no class

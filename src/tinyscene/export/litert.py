@@ -6,7 +6,6 @@ takes the largest needs none. The card beside it says how logits become probabil
 
 from __future__ import annotations
 
-import copy
 import tempfile
 import warnings
 from pathlib import Path
@@ -24,6 +23,7 @@ from ..runtime.model_file import ModelCard
 from ..runtime.quiet import quiet
 from .beside import Opened, failed, write_proven
 from .model_file import Export
+from .own_form import copied, pools_as_sums, unshared
 
 
 def write_litert(export: Export, path: Path, waveforms: Tensor) -> Path:
@@ -71,7 +71,7 @@ def _converted(export: Export, example: Tensor) -> bytes:
     network, how = export.network, None
     if export.precision == "int8":
         assert isinstance(network, GraphModule)
-        network = unfolded(network)
+        network = unfolded(pools_as_sums(unshared(network)))
         scheme = get_symmetric_quantization_config(is_per_channel=True, is_qat=True)
         how = QuantConfig(pt2e_quantizer=PT2EQuantizer().set_global(scheme))  # says that scales are in the graph
     shown = litert_torch.config.show_progress
@@ -113,9 +113,7 @@ def unfolded(graph: GraphModule) -> GraphModule:
         ops.dequantize_per_channel.default: ops.quantize_per_channel.default,
         ops.dequantize_per_tensor.default: ops.quantize_per_tensor.default,
     }
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # torch's own copying of its own trees
-        result = copy.deepcopy(graph)
+    result = copied(graph)
     held = {**dict(result.named_parameters()), **dict(result.named_buffers())}
     for node in list(result.graph.nodes):
         if node.target not in quantise or not isinstance(node.args[0], Node) or node.args[0].op != "get_attr":
