@@ -13,7 +13,8 @@ from torchao.quantization.pt2e import FakeQuantizeBase
 from tinyscene import load_system
 from tinyscene.compress import converted, float_operations, freeze_observers, prepared, settle
 from tinyscene.compress.float_layers import float_layers
-from tinyscene.compress.quantizer import WEIGHTED, RangeOfAll, parting, rounded_up
+from tinyscene.compress.quantizer import WEIGHTED, RangeOfAll
+from tinyscene.compress.scales import parting, rounded_up
 from tinyscene.errors import SettingError
 from tinyscene.models import DSMN
 from tinyscene.nn import ECA, MixupNorm
