@@ -24,10 +24,22 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
 from esc10 import joined
-from esc10_training import LOG, WIDE, all_augmentations, answers, changed, noted, opened, plain, responses, trained
+from esc10_training import (
+    LOG,
+    RANDOM,
+    WIDE,
+    all_augmentations,
+    answers,
+    changed,
+    noted,
+    opened,
+    plain,
+    responses,
+    trained,
+)
 
 from tinyscene import load_system
-from tinyscene.augment import BandGains, RandomResponse, Speed
+from tinyscene.augment import BandGains, Speed
 from tinyscene.evaluate import Predictions, measure
 from tinyscene.evaluate.temperature import at_temperature, fit_temperature
 from tinyscene.files import make_folder, write_whole
@@ -62,7 +74,7 @@ def curves(curve_db: float, nodes: int, p: float) -> Spec:
 PARTS: dict[str, Callable[[Path], dict[str, tuple[Spec, ...]]]] = {
     "curves": lambda _: {"bands": (curves(4.0, 5, 1.0),)},
     "deep curves": lambda _: {"bands": (curves(9.0, 12, 0.6),)},
-    "random": lambda _: {"spectrum": (Spec(RandomResponse, depth_db=8.0, octaves=1.0, f_min=40.0, p=0.6),)},
+    "random": lambda _: {"spectrum": (RANDOM,)},
     "measured": lambda data: {"spectrum": (responses(data),)},
     "speed": lambda _: {"wave": (Spec(Speed, slowest=0.8, fastest=1.25, p=0.7),)},
 }

@@ -22,7 +22,7 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
-from esc10_training import LOG, all_augmentations, answers, noted, of_epochs, opened, trained
+from esc10_training import LOG, RANDOM, all_augmentations, answers, noted, of_epochs, opened, trained
 
 from tinyscene import load_system
 from tinyscene.augment import (
@@ -31,7 +31,6 @@ from tinyscene.augment import (
     DeviceResponse,
     FreqMixStyle,
     Pix2pix,
-    RandomResponse,
     SpectrumCorrection,
 )
 from tinyscene.data.simulate_devices import simulate_devices
@@ -123,7 +122,6 @@ def measured(folder: Path, taken: tuple[str, ...]) -> Spec:
 
 
 STYLE = Spec(FreqMixStyle, alpha=0.3, p=0.4)
-RANDOM = Spec(RandomResponse, depth_db=8.0, octaves=1.0, f_min=40.0, p=0.6)
 TRANSLATED = Spec(Pix2pix, p=0.5, training=Spec(Pix2PixSettings, epochs=10, width=16))
 
 VARIANTS: dict[str, Variant] = {

@@ -25,11 +25,11 @@ import numpy as np
 import torch
 from esc10 import FOLDS, joined, short
 from esc10_choice import csv_of
-from esc10_training import LOG, WIDE, answers, changed, noted, opened, plain, responses, told, trained
+from esc10_training import LOG, RANDOM, WIDE, answers, changed, noted, opened, plain, responses, told, trained
 from torch import nn
 
 from tinyscene import load_system
-from tinyscene.augment import BinGains, FreqMixStyle, Mixup, RandomResponse, SpecAugment, Speed, Tempo, TimeRoll
+from tinyscene.augment import BinGains, FreqMixStyle, Mixup, SpecAugment, Speed, Tempo, TimeRoll
 from tinyscene.evaluate import Predictions
 from tinyscene.evaluate.temperature import at_temperature, fit_temperature
 from tinyscene.files import make_folder, write_whole
@@ -96,7 +96,6 @@ def heard_through_microphones(system: System, data: Path) -> System:
 
 
 TAUGHT = {"teacher_weight": 0.5, "teacher_temperature": 2.0}
-RANDOM = Spec(RandomResponse, depth_db=8.0, octaves=1.0, f_min=40.0, p=0.6)
 MASKS = Spec(SpecAugment, band_masks=1, band_width=16, frame_masks=1, frame_width=10, fill=0.0)
 ROWS: dict[str, Row] = {
     "plain: gain of 10 dB, 40 epochs": Row(lambda system, _: plain(system, 40)),

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from tinyscene.augment import DeviceResponse, Mixup, SpecAugment
+from tinyscene.augment import DeviceResponse, Mixup, RandomResponse, SpecAugment
 from tinyscene.data import Split
 from tinyscene.evaluate import Predictions
 from tinyscene.pipeline import RunRecord, prepare
@@ -30,6 +30,7 @@ from tinyscene.train.teacher_logits import write_teacher_logits
 LOG = "done.jsonl"
 FIRST_WIDTHS = (16, 32, 48, 64, 64)
 WIDE = (24, 40, 64, 64, 72)
+RANDOM = Spec(RandomResponse, depth_db=8.0, octaves=1.0, f_min=40.0, p=0.6)
 
 
 def plain(system: System, epochs: int) -> System:

@@ -4,8 +4,7 @@
 
 Without --data the folder esc10 in TINYSCENE_DATA is taken. Each network is trained on fold 1 for --stretch times the
 epochs it has in esc10_networks.json, then made int8 with and without training (int8, ptq), and all three are asked
-about the test clips: the commands of a user, one thread. What is done is kept in --work and not done again. About
-40 minutes on one core.
+about the test clips: the commands of a user, one thread. What is done is kept in --work and not done again.
 """
 
 from __future__ import annotations
