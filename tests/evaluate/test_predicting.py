@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from tinyscene.data import open_dataset
 from tinyscene.errors import DataError, OutputError
@@ -53,8 +54,17 @@ def test_bad_clips_are_told_all_at_once_or_left_out(model, few, tmp_path):
         predict_dataset(model, broken, tmp_path / "out.csv")
     assert all(str(file) in str(caught.value) for file in few.files[[1, 3]])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["set"]
-    assert predict_dataset(model, broken, tmp_path / "out.csv", skip_bad=True) == few.files[[1, 3]].tolist()
+    assert predict_dataset(model, broken, tmp_path / "out.csv", skip_bad=True).left_out == few.files[[1, 3]].tolist()
     assert len(Predictions.read_csv(tmp_path / "out.csv")) == 3
+
+
+def test_silence_and_rates_too_low_are_counted(model, few, tmp_path):
+    for file, rate, level in zip(few.files, (8000, 44100, 8000, 44100, 44100), (0.1, 0.0, 0.0, 0.1, 0.1), strict=True):
+        (tmp_path / "set" / file).parent.mkdir(parents=True, exist_ok=True)
+        noise = np.random.default_rng(0).normal(size=rate) * level
+        soundfile.write(tmp_path / "set" / file, noise.astype("float32"), rate)
+    met = predict_dataset(model, replace(few, root=tmp_path / "set"), tmp_path / "out.csv")
+    assert met == ([], 2, 2)
 
 
 def test_labels_that_the_model_does_not_know_are_refused(model, few, tmp_path):

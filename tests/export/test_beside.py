@@ -1,9 +1,10 @@
-"""prove: what decides otherwise is refused, what merely rounds otherwise is told."""
+"""Files with a card beside them: what decides otherwise is refused, what merely rounds otherwise is told."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,9 @@ from tinyscene import load_system
 from tinyscene.errors import ModelError
 from tinyscene.export import Export
 from tinyscene.export.beside import Opened, prove, write_proven
+from tinyscene.runtime.card_file import card_path, card_text
 from tinyscene.runtime.decision import Fusion
+from tinyscene.runtime.model_file import ModelCard
 from tinyscene.train import Decision
 
 EXPORT = Export("tiny", load_system("dsmn-1"), (), torch.nn.Identity(), Decision(10), "int8", {}, {})
@@ -112,3 +115,19 @@ def test_the_card_tells_how_far(tmp_path):
     told = json.loads((tmp_path / f"{path.name}.json").read_text())["beside_the_network"]
     assert told["windows"] == told["same_class"] == 2
     assert told["largest_difference"] < 1e-6
+
+
+def test_info_tells_it(tinyscene, tmp_path):
+    """Of a file with a card beside it, whatever program runs it."""
+    path, data = tmp_path / "m.tflite", b"a network"
+    beside = {"windows": 16, "same_class": 15, "largest_difference": 0.0213, "largest_difference_steps": 2.0}
+    card = ModelCard("m", "dsmn-1", "0.1.0", "features", "int8", ("high", "low"), 44_100, 44_100, "mean", {})
+    path.write_bytes(data)
+    Path(card_path(path)).write_text(card_text(card, data, {"beside_the_network": beside}))
+    told = tinyscene("info", path).out
+    assert "same class as the network on 15 of 16 windows, probabilities within 0.021, logits within 2" in told
+    assert "next:" not in told
+    assert json.loads(tinyscene("info", path, "--json").out)["beside_the_network"] == beside
+    path.write_bytes(b"another")
+    answer = tinyscene("info", path)
+    assert answer.code == 2 and "the sums differ" in answer.err

@@ -36,7 +36,7 @@ def classify_all(
     from ..runtime.batch import classify_tree
     from ..runtime.shipped import model_and_files
     from .show import progress_bar
-    from .words import counted
+    from .words import counted, guesses
 
     if out.suffix.lower() not in FORMS:
         raise SettingError(f"--out takes the name of a {' or '.join(FORMS)} to write; {out} came.")
@@ -65,16 +65,8 @@ def classify_all(
     if summary.bad:
         n, why = counted(len(summary.bad), "file"), summary.bad[0][1]
         typer.echo(f"note: {n} cannot be used, listed in {summary.bad_list}; first: {why}", err=True)
-    if summary.silent:
-        n = counted(summary.silent, "file is", "files are")
-        typer.echo(f"note: {n} digital silence; what is said of them is a guess.", err=True)
-    if summary.low_rate:
-        n = counted(summary.low_rate, "file has", "files have")
-        typer.echo(
-            f"note: {n} a sample rate too low for {model}: what lies above half of it is missing, so answers may be "
-            "wrong.",
-            err=True,
-        )
+    for note in guesses(model, summary.silent, summary.low_rate):
+        typer.echo(note, err=True)
     if summary.links:
         n = counted(len(summary.links), "linked folder was", "linked folders were")
         typer.echo(f"note: {n} not entered; first: {summary.links[0]}. Name it as a DIR to take it too.", err=True)

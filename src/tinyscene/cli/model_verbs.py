@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -100,10 +102,15 @@ def info(
 ) -> None:
     """Tell what a model file is: labels, rate, window, size, what was measured of it."""
     from ..runtime import read_model_file
+    from ..runtime.card_file import read_with_card
 
-    data, card = read_model_file(model)
+    if model.suffix in (".tflite", ".pte"):
+        data, card, told = read_with_card(model, model.suffix)
+    else:
+        data, card = read_model_file(model)
+        told = json.loads(card.to_json()) | {"file_bytes": len(data)}
     if as_json:
-        print(json.dumps(json.loads(card.to_json()) | {"file_bytes": len(data)}, indent=1, ensure_ascii=False))
+        print(json.dumps(told, indent=1, ensure_ascii=False))
         return
     window_s = card.window_samples / card.sample_rate_hz
     counts = card.complexity
@@ -123,10 +130,23 @@ def info(
         )
     if card.temperature != 1 or card.unknown_below:
         rows["decides"] = f"at temperature {card.temperature:.3f}, unknown below {card.unknown_below:g}"
+    if beside := told.get("beside_the_network"):
+        rows["proven"] = _proven(beside)
     rows["checksum"] = "fits"
     for key, value in rows.items():
         print(f"{key:9} {value}")
-    print(f"\nnext: {command('classify', *(() if model == SHIPPED else (model,)), 'FILE...')}")
+    if model.suffix not in (".tflite", ".pte"):
+        print(f"\nnext: {command('classify', *(() if model == SHIPPED else (model,)), 'FILE...')}")
+
+
+def _proven(beside: Mapping[str, float]) -> str:
+    """How far a converted file lies from the network that it was made of, as its card has it."""
+    steps = beside.get("largest_difference_steps")
+    return (
+        f"same class as the network on {beside.get('same_class', '?')} of {beside.get('windows', '?')} windows, "
+        f"probabilities within {beside.get('largest_difference', math.nan):.2g}"
+        + (f", logits within {steps:.3g} of their steps" if steps is not None else "")
+    )
 
 
 VERBS = (classify, info)

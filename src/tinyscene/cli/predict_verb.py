@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .options import Hop
-from .words import counted
+from .words import counted, guesses
 
 
 def predict(
@@ -34,11 +34,13 @@ def predict(
     for note in dataset.notes:
         typer.echo(f"note: {note}", err=True)
     with progress_bar(f"predict {dataset.name}") as report:
-        left_out = predict_dataset(model, dataset, out, hop, skip_bad, report)
+        left_out, silent, low_rate = predict_dataset(model, dataset, out, hop, skip_bad, report)
     if left_out:
         typer.echo(
             f"note: {counted(len(left_out), 'clip')} left out, which cannot be decoded; first: {left_out[0]}", err=True
         )
+    for note in guesses(model, silent, low_rate):
+        typer.echo(note, err=True)
     print(out)
     labelled = bool((dataset.target >= 0).all())
     follow = "" if labelled else " next: tinyscene submit make --help"

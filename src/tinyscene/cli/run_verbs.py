@@ -221,7 +221,7 @@ def export(
     prepared, _ = opened(run)
     path = export_run(prepared, run, form, stage, file_format)
     print(path)
-    follow = command("classify", path, "FILE...") if file_format == "onnx" else command("parity", run)
+    follow = command("classify", path, "FILE...") if file_format == "onnx" else command("info", path)
     typer.echo(f"{path.stat().st_size:,} bytes. next: {follow}", err=True)
 
 

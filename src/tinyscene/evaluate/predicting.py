@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +19,14 @@ from ..runtime.batch import answered, in_order, scores_of
 from .predictions import COLUMNS
 
 
+class Predicted(NamedTuple):
+    """What `predict_dataset` met: clips left out, digital silence, and rates that leave out what the model hears."""
+
+    left_out: list[str]
+    silent: int
+    low_rate: int
+
+
 def predict_dataset(
     model: str | Path,
     dataset: Dataset,
@@ -25,11 +34,11 @@ def predict_dataset(
     hop_s: float | None = None,
     skip_bad: bool = False,
     progress: Callable[[int, int], None] | None = None,
-) -> list[str]:
+) -> Predicted:
     """Write `out`, a CSV as of `Predictions.read_csv`, a row for each clip in the data set's order, or nothing at all.
 
     A clip's probabilities are the mean over its windows, which start every `hop_s` seconds (None: side by side).
-    Returns the clips that were left out with `skip_bad`.
+    Clips that cannot be decoded are left out with `skip_bad`.
 
     Raises:
         DataError: clips that cannot be decoded (without skip_bad), or labels that the model does not know.
@@ -43,7 +52,7 @@ def predict_dataset(
             f"{model} tells {', '.join(labels)} apart; {dataset.name} has the class '{unknown[0]}', none of them."
         )
 
-    temporary, bad = out.with_name(f".{out.name}.{os.getpid()}"), []
+    temporary, bad, silent, low_rate = out.with_name(f".{out.name}.{os.getpid()}"), [], 0, 0
     try:
         with (
             open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
@@ -55,6 +64,7 @@ def predict_dataset(
                 if answer.why:
                     bad.append((str(dataset.files[i]), answer.why))
                 else:
+                    silent, low_rate = silent + answer.silent, low_rate + (answer.missing != "")
                     target = dataset.target[i]
                     known = (dataset.files[i], dataset.device[i], dataset.city[i], dataset.recording[i])
                     label = dataset.classes[target] if target >= 0 else ""
@@ -72,4 +82,4 @@ def predict_dataset(
     finally:
         if os.path.lexists(temporary):  # also after Ctrl-C
             os.remove(temporary)
-    return [file for file, _ in bad]
+    return Predicted([file for file, _ in bad], silent, low_rate)
