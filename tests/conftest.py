@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
@@ -71,18 +72,36 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small synthetic set in TAU layout: 10 classes, 7 training and 9 test clips each."""
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """made_once(name, make) -> the folder that `make` filled in the first process that asked; the others wait."""
+
+    def folder(name: str, make: Callable[[Path], object]) -> Path:
+        base = tmp_path_factory.getbasetemp()
+        base = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+        base.mkdir(exist_ok=True)
+        with FileLock(base / f"{name}.lock"):
+            if not (base / f"{name}.whole").exists():
+                make(base / name)
+                (base / f"{name}.whole").touch()
+        return base / name
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def scenes(made_once) -> Path:
+    """A small synthetic set in TAU layout: 10 classes, 7 training and 9 test clips each. Tests read it alone."""
     from tinyscene.data import make_synthetic_set
 
-    return make_synthetic_set(
-        tmp_path_factory.mktemp("scenes") / "scenes", seed=3, clips_per_class_train=7, clips_per_class_test=9
+    return made_once(
+        "scenes",
+        lambda folder: make_synthetic_set(folder, seed=3, clips_per_class_train=7, clips_per_class_test=9),
     )
 
 
 @pytest.fixture(scope="session")
-def narrow(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A system file: dsmn-1 with few bands, few channels, two epochs. Everything it does is as in dsmn-1."""
+def narrow(made_once) -> Path:
+    """A system file: dsmn-1 with few bands, blocks and channels, few epochs. Everything it does is as in dsmn-1."""
     from tinyscene import load_system
     from tinyscene.cli.source import system_source
 
@@ -90,7 +109,8 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "frontend.spectral.n_mels": "64",
         "frontend.spectral.n_fft": "2048",
         "frontend.spectral.win_length": "2048",
-        "model.widths": "4,4,6,6,6",
+        "model.widths": "4,6,6",  # three blocks: an exporter's time goes by the number of operations
+        "model.segmented": "true,true,true",
         "model.stem": "4",
         "model.hidden": "12",
         "recipe.fit.epochs": "3",
@@ -100,26 +120,33 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "recipe.int8.epochs": "2",
         "recipe.int8.validation_share": "0.3",
     }
-    path = tmp_path_factory.mktemp("system") / "narrow.py"
-    path.write_text(system_source(load_system("dsmn-1").with_settings(changes).but(name="narrow"), "dsmn-1"))
-    return path
+    text = system_source(load_system("dsmn-1").with_settings(changes).but(name="narrow"), "dsmn-1")
+    return made_once("narrow.py", lambda path: path.write_text(text))
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory: pytest.TempPathFactory, scenes: Path, narrow: Path) -> Path:
+def run(made_once, scenes: Path, narrow: Path) -> Path:
     """A whole run of the narrow system: trained, int8, both forms exported. Tests read it, none changes it."""
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    for words in (
-        ("train", narrow, "--data", scenes, "--out", folder),
-        ("compress", folder),
-        ("export", folder),
-        ("export", folder, "--form", "waveform"),
-        ("export", folder, "--stage", "fit"),
-        ("evaluate", folder),
-    ):
-        answer = command(*words)
-        assert answer.code == 0, f"tinyscene {' '.join(map(str, words))}: {answer.err}"
-    return folder
+
+    def make(folder: Path) -> None:
+        for words in (
+            ("train", narrow, "--data", scenes, "--out", folder),
+            ("compress", folder),
+            ("export", folder),
+            ("export", folder, "--form", "waveform"),
+            ("export", folder, "--stage", "fit"),
+            ("evaluate", folder),
+        ):
+            answer = command(*words)
+            assert answer.code == 0, f"tinyscene {' '.join(map(str, words))}: {answer.err}"
+
+    return made_once("run", make)
+
+
+@pytest.fixture
+def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`compress` without the milliseconds of its steps: each takes an export, which is most of its time."""
+    monkeypatch.setattr("tinyscene.pipeline.weighing._ms_onnx", lambda *_: 1.0)
 
 
 @dataclass(frozen=True)
@@ -148,7 +175,7 @@ def written(tmp_path_factory: pytest.TempPathFactory, scenes: Path) -> Written:
 
     changes = {
         "frontend.spectral.n_mels": "64",
-        "model.widths": "4,6,6",  # three blocks: an exporter's time goes by the number of operations
+        "model.widths": "4,6,6",
         "model.segmented": "true,true,true",
         "model.stem": "4",
         "model.hidden": "12",

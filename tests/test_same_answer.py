@@ -99,7 +99,7 @@ class Real:
 
     export: Export
     path: dict[str, Path]
-    waveforms: torch.Tensor  # one loud window of each clip, (400, time)
+    waveforms: torch.Tensor  # one loud window of each fourth clip, (100, time)
     expected: np.ndarray
     counts: dict[str, int]
 
@@ -107,7 +107,7 @@ class Real:
 @pytest.fixture(scope="module")
 def real(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Real:
     folder = real_data / "esc10"
-    rows = list(csv.DictReader((folder / "meta.csv").open()))
+    rows = list(csv.DictReader((folder / "meta.csv").open()))[::4]
     labels = sorted({row["category"] for row in rows})
     target = torch.tensor([labels.index(row["category"]) for row in rows])
     loud = []
@@ -155,7 +155,7 @@ def test_dsmn_1_in_int8_is_small_and_answers_as_its_simulation(real, form, limit
     assert real.path[form].stat().st_size <= limit
     assert len({*real.expected.argmax(1)}) >= 4, "the network must tell clips apart for this to show anything"
     answers = Classifier(real.path[form]).probabilities(real.waveforms.numpy())
-    assert (answers.argmax(1) == real.expected.argmax(1)).sum() >= 396
+    assert (answers.argmax(1) == real.expected.argmax(1)).sum() >= 99
     assert np.abs(answers - real.expected).mean() < INT8
 
 

@@ -56,7 +56,9 @@ def test_the_run_knows_what_was_added(made: Any, copy: Path, tinyscene: Command)
     assert again.err.count("\n") == 1
 
 
-def test_over_a_limit_is_exit_code_1_with_the_way_out(made: Any, copy: Path, tinyscene: Command, monkeypatch: Any):
+def test_over_a_limit_is_exit_code_1_with_the_way_out(
+    made: Any, copy: Path, tinyscene: Command, untimed: None, monkeypatch: Any
+):
     from dataclasses import replace
 
     from tinyscene.evaluate import limits

@@ -37,8 +37,12 @@ def sounds(n_samples: int) -> dict[str, torch.Tensor]:
 
 def by_librosa(**changes: Any) -> np.ndarray:
     """Mel spectrum of SOUND (3, 40, frame), before the logarithm."""
-    keys: dict[str, Any] = {"n_fft": 1_024, "hop_length": 256, "n_mels": 40, "htk": True, "norm": None} | changes
-    return librosa.feature.melspectrogram(y=SOUND.double().numpy(), sr=RATE_HZ, pad_mode="reflect", **keys)
+    # melspectrogram is these lines; to import it takes half a minute the first time
+    keys: dict[str, Any] = {"win_length": None, "window": "hann", "center": True, "power": 2.0} | changes
+    power, own = keys.pop("power"), {key: keys.pop(key) for key in ("win_length", "window", "center")}
+    spectrum = librosa.stft(SOUND.double().numpy(), n_fft=1_024, hop_length=256, pad_mode="reflect", **own)
+    bank = {"n_mels": 40, "htk": True, "norm": None} | keys
+    return librosa.filters.mel(sr=RATE_HZ, n_fft=1_024, **bank) @ np.abs(spectrum) ** power
 
 
 def unlogged(made: torch.Tensor, log: str) -> np.ndarray:

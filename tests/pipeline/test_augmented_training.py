@@ -31,7 +31,8 @@ SETTINGS = {
     "frontend.spectral.n_mels": "48",
     "frontend.spectral.n_fft": "2048",
     "frontend.spectral.win_length": "2048",
-    "model.widths": "4,4,6,6,6",
+    "model.widths": "4,6,6",
+    "model.segmented": "true,true,true",
     "model.stem": "4",
     "model.hidden": "12",
     "recipe.fit.epochs": "2",
@@ -91,7 +92,7 @@ def test_the_same_again_on_other_workers(tmp_path, tinyscene, monkeypatch, syste
     assert all(torch.equal(one[key], other[key]) for key in one)
 
 
-def test_it_is_compressed_exported_and_evaluated(tinyscene, trained: Path):
+def test_it_is_compressed_exported_and_evaluated(tinyscene, untimed, trained: Path):
     for words in (("compress",), ("export",), ("export", "--form", "waveform"), ("evaluate",)):
         answer = tinyscene(words[0], trained, *words[1:])
         assert answer.code == 0, f"{words}: {answer.err}"

@@ -139,7 +139,7 @@ def test_a_teachers_weight_is_a_share(system):
             distilling(system).recipe[0].but(weight=weight).build()
 
 
-def test_a_network_teaches_itself_and_is_halved(system, go, tinyscene, tmp_path):
+def test_a_network_teaches_itself_and_is_halved(system, go, tinyscene, untimed):
     stage = Spec(SelfDistill, name="distil", temperature=2.0, **fit(system))
     mine = system.but(name="selftaught", recipe=(system.recipe[0], stage, Spec(Half)))
     run = go(mine)
@@ -202,7 +202,7 @@ def test_all_clips_train_and_the_last_epochs_are_averaged(system, go, tinyscene)
     assert "figures on them are no measure" in data["split"]
 
 
-def test_int8_keeps_the_zeros_of_the_stage_it_begins_with(system, go, tinyscene):
+def test_int8_keeps_the_zeros_of_the_stage_it_begins_with(system, go, tinyscene, untimed):
     pruned = Spec(Prune, name="pruned", sparsity=0.5, every=1, **fit(system))
     mine = system.but(name="pruned", recipe=(system.recipe[0], pruned, system.recipe[1].but(after="pruned")))
     run = go(mine)

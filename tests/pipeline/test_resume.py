@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-EPOCHS = ("--set", "recipe.fit.epochs=10")  # enough to be interrupted in, on a busy machine too
+EPOCHS = ("--set", "recipe.fit.epochs=8")  # enough to be interrupted in, on a busy machine too
 
 
 def start(*words: object) -> subprocess.Popen[str]:
@@ -77,7 +77,7 @@ def test_ctrl_c_keeps_what_was_done_and_says_how_to_go_on(tmp_path: Path, scenes
 
 
 def test_an_interrupted_quantisation_resumes_to_the_same_weights(
-    tmp_path: Path, uninterrupted: Path, tinyscene, monkeypatch
+    tmp_path: Path, uninterrupted: Path, tinyscene, untimed, monkeypatch
 ):
     import shutil
 
