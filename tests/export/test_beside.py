@@ -130,4 +130,5 @@ def test_info_tells_it(tinyscene, tmp_path):
     assert json.loads(tinyscene("info", path, "--json").out)["beside_the_network"] == beside
     path.write_bytes(b"another")
     answer = tinyscene("info", path)
-    assert answer.code == 2 and "the sums differ" in answer.err
+    assert answer.code == 2
+    assert "the sums differ" in answer.err
