@@ -105,12 +105,12 @@ def info(
     from ..runtime.card_file import read_with_card
 
     if model.suffix in (".tflite", ".pte"):
-        data, card, told = read_with_card(model, model.suffix)
+        data, card, content = read_with_card(model, model.suffix)
     else:
         data, card = read_model_file(model)
-        told = json.loads(card.to_json()) | {"file_bytes": len(data)}
+        content = json.loads(card.to_json()) | {"file_bytes": len(data)}
     if as_json:
-        print(json.dumps(told, indent=1, ensure_ascii=False))
+        print(json.dumps(content, indent=1, ensure_ascii=False))
         return
     window_s = card.window_samples / card.sample_rate_hz
     counts = card.complexity
@@ -130,7 +130,7 @@ def info(
         )
     if card.temperature != 1 or card.unknown_below:
         rows["decides"] = f"at temperature {card.temperature:.3f}, unknown below {card.unknown_below:g}"
-    if beside := told.get("beside_the_network"):
+    if beside := content.get("beside_the_network"):
         rows["proven"] = _proven(beside)
     rows["checksum"] = "fits"
     for key, value in rows.items():
