@@ -63,12 +63,12 @@ def test_over_a_limit_is_exit_code_1_with_the_way_out(
 
     from tinyscene.evaluate import limits
 
-    tight = [replace(row, limit=1_500 if row.unit == "bytes" else row.limit) for row in limits.LIMITS]
+    tight = [replace(row, limit=700 if row.unit == "bytes" else row.limit) for row in limits.LIMITS]
     monkeypatch.setattr(limits, "LIMITS", tight)
     answer = tinyscene("compress", copy, "--to", "fp16", "--limit", "2023")
     assert answer.code == 1, answer.err
     assert "2023: fp16 has" in answer.out
-    assert "1,500 are allowed: OVER" in answer.out
+    assert "700 are allowed: OVER" in answer.out
     assert f"next: tinyscene compress {copy} --to cut,int8 --target-parameters " in answer.out
 
 
