@@ -1,6 +1,6 @@
 """What int8 costs networks that were trained: writes benchmarks/int8_trained.md.
 
-    python benchmarks/int8_trained.py --data DIR/esc10 [--only dsmn-1 ...] [--stretch 2] [--precision bf16-mixed]
+    python benchmarks/int8_trained.py --data DIR/esc10 [--only dsmn-1 ...] [--stretch 1] [--precision bf16-mixed]
 
 Without --data the folder esc10 in TINYSCENE_DATA is taken. Each network is trained on fold 1 for --stretch times the
 epochs it has in esc10_networks.json, then made int8 with and without training (int8, ptq), and all three are asked
@@ -34,7 +34,6 @@ NETWORKS = (
     *("dcase2022-baseline", "cp-mobile"),
 )
 FOLD = 1
-EPOCHS = 5  # of the training with simulated int8
 MADE = ("int8", "ptq")
 
 
@@ -43,7 +42,8 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     options.add_argument("--data", type=Path, default=None)
     options.add_argument("--only", nargs="+", choices=NETWORKS, default=NETWORKS, metavar="NAME")
-    options.add_argument("--stretch", type=float, default=2.0)
+    options.add_argument("--stretch", type=float, default=1.0)
+    options.add_argument("--int8-epochs", type=int, default=5, help="of the training with simulated int8")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--precision", default="auto", help="of the training, as tinyscene train takes it")
     options.add_argument("--work", type=Path, default=Path("runs/int8-trained"), help="what is done, kept")
@@ -55,22 +55,22 @@ def main() -> None:
     make_folder(chosen.work, "Choose another --work.")
     for name in chosen.only:
         if not (chosen.work / name / "evaluation.json").is_file():
-            trained(name, chosen.work / name, data, chosen.stretch, chosen.seed, chosen.precision)
+            trained(name, chosen.work / name, data, chosen)
     text = table(chosen.work)
     write_whole(chosen.out / "int8_trained.md", text)
     print(text)
 
 
-def trained(name: str, run: Path, data: Path, stretch: float, seed: int, precision: str) -> None:
+def trained(name: str, run: Path, data: Path, chosen: argparse.Namespace) -> None:
     """Train, make int8 in both ways, evaluate; `evaluation.json` comes last."""
-    mixed = ("--precision", precision) if precision != "auto" else ()
+    mixed = ("--precision", chosen.precision) if chosen.precision != "auto" else ()
     settings = [word for key, value in SYSTEMS[name].items() for word in ("--set", f"{key}={value}")]
-    scale = ("--epochs-scale", f"{stretch * share(name):.6f}")
+    scale = ("--epochs-scale", f"{chosen.stretch * share(name):.6f}")
     command(
-        *("train", name, "--data", data, "--fold", FOLD, "--seed", seed, "--out", run, "--resume"),
+        *("train", name, "--data", data, "--fold", FOLD, "--seed", chosen.seed, "--out", run, "--resume"),
         *(*scale, *settings, *mixed),
     )
-    command("compress", run, "--to", ",".join(MADE), "--epochs", EPOCHS, "--resume")
+    command("compress", run, "--to", ",".join(MADE), "--epochs", chosen.int8_epochs, "--resume")
     command("evaluate", run)
 
 
@@ -86,8 +86,8 @@ def table(work: Path) -> str:
     """For each network that is done what the float one says, and what both int8 ones do."""
     lines = [
         "| ESC-10, fold 1 | float32 | log loss | int8, trained | log loss | int8, calibrated | log loss | epochs "
-        "| minutes |",
-        "|---|" + 8 * "---|",
+        "| of int8 | minutes |",
+        "|---|" + 9 * "---|",
     ]
     done = [name for name in NETWORKS if (work / name / "evaluation.json").is_file()]
     for name in done:
@@ -97,16 +97,17 @@ def table(work: Path) -> str:
         cells = [
             f"{100 * stages[stage]['accuracy']:.2f} % | {stages[stage]['log_loss']:.3f}" for stage in (first, *MADE)
         ]
+        int8 = len(read_journal(run / "int8" / "journal.jsonl"))
         minutes = sum(row["seconds"] for row in read_journal(run / first / "journal.jsonl")) / 60
         epochs = scaled_epochs(load_system(name), open_run(run).epochs_scale).recipe[0].fields["epochs"]
-        lines.append(f"| `{name}` | {' | '.join(cells)} | {epochs} | {minutes:.1f} |")
+        lines.append(f"| `{name}` | {' | '.join(cells)} | {epochs} | {int8} | {minutes:.1f} |")
     own = json.loads((work / done[0] / "run.json").read_text()) if done else {"machine": "", "versions": {"torch": ""}}
     lines += [
         "",
-        f"Trained for minutes on a CPU, each network alone with its own recipe shortened, then made int8: trained with "
-        f"simulated int8 for {EPOCHS} epochs, or calibrated on training clips (onnxruntime) with no training. What "
-        "int8 costs is the difference; how well a network does in minutes is no figure of its system. 80 test clips of "
-        "one fold, one seed: a clip is 1.25 points. The int8 networks are the simulated ones. On "
+        "Trained for minutes on a CPU, each network alone with its own recipe shortened, then made int8: trained on "
+        "with simulated int8 for some epochs, or calibrated on training clips with no training. What int8 costs is the "
+        "difference; how well a network does in minutes is no figure of its system. 80 test clips of one fold, one "
+        "seed: a clip is 1.25 points. The int8 networks are the simulated ones. Minutes: of the float training. On "
         f"{own['machine']}, one thread, torch {own['versions']['torch']}. Written by `benchmarks/int8_trained.py`.",
     ]
     return "\n".join(lines) + "\n"
