@@ -121,7 +121,7 @@ def main() -> None:
 def once(name: str, folds: tuple[int, ...], seed: int, data: Path, work: Path, precision: str) -> None:
     """One training without these folds, unless it is there."""
     key = {"name": name, "folds": list(folds), "seed": seed}
-    noted(work, key, lambda: one(name, folds, seed, data, work, precision))
+    noted(work / LOG, key, lambda: one(name, folds, seed, data, work, precision))
 
 
 def whole(work: Path, seed: int) -> list[str]:

@@ -3,8 +3,8 @@
     python benchmarks/esc10_devices.py --data DIR [--only NAME ...] [--folds 1] [--epochs 40] [--seed 1]
 
 DIR (TINYSCENE_DATA without) holds esc10, micirp and esc10_mobile.json. The set of nine devices is made of them first,
-with four more whose responses nothing else uses (every tenth of the pool): devices beyond the nine. What is done is
-kept in --work and not done again.
+with four more whose responses nothing else uses (every tenth of the pool): devices beyond the nine. What is done stands
+in esc10_devices.jsonl beside the table, a line a training, and is not done again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
-from esc10_training import LOG, RANDOM, all_augmentations, answers, noted, of_epochs, opened, trained
+from esc10_training import RANDOM, all_augmentations, answers, noted, of_epochs, opened, trained
 
 from tinyscene import load_system
 from tinyscene.augment import (
@@ -34,7 +34,6 @@ from tinyscene.augment import (
     SpectrumCorrection,
 )
 from tinyscene.data.simulate_devices import simulate_devices
-from tinyscene.evaluate import Predictions
 from tinyscene.files import make_folder, write_whole
 from tinyscene.pipeline.pix2pix import own_generators
 from tinyscene.pipeline.robust import robust
@@ -44,6 +43,7 @@ from tinyscene.train import read_journal
 from tinyscene.train.pix2pix_fit import Pix2PixSettings
 
 HERE = Path(__file__).parent
+DONE = "esc10_devices.jsonl"
 FOLDS = (1, 2, 3, 4, 5)
 BEYOND = ("s7", "s8", "s9", "s10")
 GROUPS = {
@@ -61,8 +61,8 @@ def main() -> None:
     """Make the set, train what is not trained yet, then write the table."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     options.add_argument("--data", type=Path, default=None)
-    options.add_argument("--work", type=Path, default=Path("runs/esc10-devices"), help="what is done, kept")
-    options.add_argument("--out", type=Path, default=HERE, help="folder of the table")
+    options.add_argument("--work", type=Path, default=Path("runs/esc10-devices"), help="the set of devices, answers")
+    options.add_argument("--out", type=Path, default=HERE, help="folder of the table and of what is done")
     options.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="NAME")
     options.add_argument("--folds", nargs="+", type=int, choices=FOLDS, default=[1])
     options.add_argument("--epochs", type=int, default=40)
@@ -79,8 +79,8 @@ def main() -> None:
     for fold in chosen.folds:
         for name in chosen.only:
             key = {"name": name, "fold": fold, "epochs": chosen.epochs, "seed": chosen.seed}
-            noted(chosen.work, key, partial(one, key, mobile, folder, taken, chosen.work, chosen.precision))
-    text = table(chosen.work, chosen.epochs, chosen.seed)
+            noted(chosen.out / DONE, key, partial(one, key, mobile, folder, taken, chosen.work, chosen.precision))
+    text = table(read_journal(chosen.out / DONE), chosen.epochs, chosen.seed)
     write_whole(chosen.out / "esc10_devices.md", text)
     print(text)
 
@@ -144,12 +144,15 @@ VARIANTS: dict[str, Variant] = {
 def one(
     key: dict[str, Any], mobile: Path, folder: Path, taken: tuple[str, ...], work: Path, precision: str
 ) -> dict[str, Any]:
-    """One training; its answers on all test devices lie in --work."""
+    """One training: its accuracy on each group of devices; its answers lie in --work."""
     system = of_epochs(VARIANTS[key["name"]](load_system("tiny-vgg"), folder, taken), key["epochs"])
     prepared = own_generators(opened(system, mobile, key["seed"], (key["fold"],)), work / Path(csv_of(key)).stem)
     network, spent = trained(prepared, work / f"training-{os.getpid()}", precision)
-    answers(prepared, network, prepared.split.test).write_csv(work / csv_of(key))
-    return {"cpu_seconds": spent, "precision": precision}
+    said = answers(prepared, network, prepared.split.test)
+    said.write_csv(work / csv_of(key))
+    right, devices = said.probabilities.argmax(1) == said.target, np.asarray(said.devices)
+    accuracy = {group: round(100 * right[np.isin(devices, of)].mean(), 4) for group, of in GROUPS.items()}
+    return {"cpu_seconds": round(spent), "precision": precision, "accuracy": accuracy}
 
 
 def csv_of(key: dict[str, Any]) -> str:
@@ -158,16 +161,15 @@ def csv_of(key: dict[str, Any]) -> str:
     return f"{short}-fold{key['fold']}-{key['epochs']}epochs-seed{key['seed']}.csv"
 
 
-def table(work: Path, epochs: int, seed: int) -> str:
+def table(rows: list[dict[str, Any]], epochs: int, seed: int) -> str:
     """Accuracy by group of devices: every variant on the folds that all have, then those that have more."""
-    done = [row for row in read_journal(work / LOG) if (row["epochs"], row["seed"]) == (epochs, seed)]
+    done = [row for row in rows if (row["epochs"], row["seed"]) == (epochs, seed)]
     folds = {name: {row["fold"] for row in done if row["name"] == name} for name in VARIANTS}
     folds = {name: own for name, own in folds.items() if own}
     shared = set.intersection(*folds.values())
-    lines = rows_of(list(folds), shared, done, work)
-    longer = [name for name, own in folds.items() if own > shared]
-    if longer:
-        lines += ["", *rows_of(longer, set.intersection(*(folds[name] for name in longer)), done, work)]
+    lines = rows_of(list(folds), shared, done)
+    for more in sorted({frozenset(own) for own in folds.values() if own > shared}, key=len):
+        lines += ["", *rows_of([name for name, own in folds.items() if own >= more], set(more), done)]
     lines += [
         "",
         "ESC-10-mobile: each test clip on all devices, training mostly on device a, some on b, c, s1-s3; s4-s6 are in "
@@ -176,13 +178,14 @@ def table(work: Path, epochs: int, seed: int) -> str:
         "device has is used in training. Rows but those called tiny-vgg are the first recipe with one thing "
         "more: gain, mixup and masks, in a network of 85,402 parameters. Fold by fold as ESC-10 has them, "
         f"float32 network, {epochs} epochs, seed {seed}. A fold has 80 clips a device: differences of two points on "
-        "one fold are noise. ESC-10 holds sound events, not scenes. Written by `benchmarks/esc10_devices.py`.",
+        "one fold are noise. CPU minutes are of several machines. ESC-10 holds sound events, not scenes. Written by "
+        "`benchmarks/esc10_devices.py`.",
     ]
     return "\n".join(lines) + "\n"
 
 
-def rows_of(names: list[str], folds: set[int], done: list[dict[str, Any]], work: Path) -> list[str]:
-    """A table of these variants on these folds."""
+def rows_of(names: list[str], folds: set[int], done: list[dict[str, Any]]) -> list[str]:
+    """A table of these variants on these folds; each has as many clips of a device."""
     which = f"fold {min(folds)}" if len(folds) == 1 else f"folds {', '.join(map(str, sorted(folds)))}"
     lines = [
         f"| `tiny-vgg` with, {which} | {' | '.join(GROUPS)} | a less s4-s6 | a less s7-s10 | CPU min |",
@@ -190,10 +193,7 @@ def rows_of(names: list[str], folds: set[int], done: list[dict[str, Any]], work:
     ]
     for name in names:
         own = [row for row in done if row["name"] == name and row["fold"] in folds]
-        said = [Predictions.read_csv(work / csv_of(row)) for row in own]
-        right = np.concatenate([one.probabilities.argmax(1) == one.target for one in said])
-        devices = np.concatenate([np.asarray(one.devices) for one in said])
-        accuracy = {group: 100 * right[np.isin(devices, members)].mean() for group, members in GROUPS.items()}
+        accuracy = {group: np.mean([row["accuracy"][group] for row in own]) for group in GROUPS}
         cells = [f"{value:.2f} %" for value in accuracy.values()]
         gaps = [f"{accuracy['a'] - accuracy[group]:.2f}" for group in ("s4-s6", "s7-s10")]
         minutes = np.mean([row["cpu_seconds"] for row in own]) / 60

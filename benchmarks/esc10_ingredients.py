@@ -4,12 +4,14 @@
 
 DIR (TINYSCENE_DATA without) holds esc10 and micirp. Every row is trained on the five folds; none of it chooses
 anything (benchmarks/esc10_choice.py does). --choice is the --work of esc10_choice.py: what its networks say of folds
-that they have not heard is one of the teachers. What is done is kept in --work and not done again.
+that they have not heard is one of the teachers. What is done is kept in --work and not done again; rows of before stay
+in esc10_ingredients.json.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -41,6 +43,10 @@ from tinyscene.train.test_time import predict_augmented
 
 HERE = Path(__file__).parent
 LOOKS = 10
+PLAIN = "plain: gain of 10 dB, 40 epochs"
+RESPONSES, WIDER = "random responses", "wider: 112,858 parameters, 28.1 MMACs/s"
+OWN = "random responses, wider: tiny-vgg"
+TEACHERS = (RESPONSES, WIDER, OWN)  # of "heard"
 WATCHED = "random curves of 4 dB over the bands: the recipe before"
 
 
@@ -98,26 +104,24 @@ def heard_through_microphones(system: System, data: Path) -> System:
 TAUGHT = {"teacher_weight": 0.5, "teacher_temperature": 2.0}
 MASKS = Spec(SpecAugment, band_masks=1, band_width=16, frame_masks=1, frame_width=10, fill=0.0)
 ROWS: dict[str, Row] = {
-    "plain: gain of 10 dB, 40 epochs": Row(lambda system, _: plain(system, 40)),
+    PLAIN: Row(lambda system, _: plain(system, 40)),
     "no gain": Row(gain(gain_db=0.0)),
     WATCHED: Row(gain(curve_db=4.0), watched=True),
     "mixup, Beta(0.3)": Row(place("bands", Spec(Mixup, alpha=0.3))),
     "a mask in time, one in frequency": Row(place("features", MASKS)),
     "Freq-MixStyle": Row(place("bands", Spec(FreqMixStyle, alpha=0.3, p=0.4))),
     "FFT-bin gains": Row(place("spectrum", Spec(BinGains, alpha=0.5))),
-    "random responses": Row(place("spectrum", RANDOM)),
+    RESPONSES: Row(place("spectrum", RANDOM)),
     "device responses (MicIRP)": Row(heard_through_microphones),
     "speed, 0.8 to 1.25": Row(place("wave", Spec(Speed, slowest=0.8, fastest=1.25, p=0.7))),
     "tempo, 0.75 to 1.25": Row(place("wave", Spec(Tempo, factors=(0.75, 0.85, 1.15, 1.25), p=0.5))),
     "mean of the last 10 epochs": Row(fit(select="mean", mean_epochs=10)),
-    "wider: 112,858 parameters, 28.1 MMACs/s": Row(
-        lambda system, _: (base := plain(system, 40)).but(model=base.model.but(widths=WIDE))
-    ),
-    "random responses, wider: tiny-vgg": Row(lambda system, _: system),
+    WIDER: Row(lambda system, _: (base := plain(system, 40)).but(model=base.model.but(widths=WIDE))),
+    OWN: Row(lambda system, _: system),
     "taught by networks that had not heard the clip": Row(fit(**TAUGHT), teacher="unheard"),
-    "taught by the mean of the networks above": Row(fit(**TAUGHT), teacher="heard"),
+    "taught by the mean of three networks that had: random responses, wider, both": Row(fit(**TAUGHT), teacher="heard"),
     f"{LOOKS} looks, rolled in time ({LOOKS} times the MACs)": Row(
-        lambda system, _: plain(system, 40), of="plain: gain of 10 dB, 40 epochs", looks=LOOKS
+        lambda system, _: plain(system, 40), of=PLAIN, looks=LOOKS
     ),
 }
 
@@ -141,8 +145,13 @@ def main() -> None:
         for fold in FOLDS:
             key = {"name": name, "fold": fold, "seed": chosen.seed}
             make = partial(one, name, fold, chosen.seed, data, chosen.work, chosen.choice, chosen.precision)
-            noted(chosen.work, key, make)
-    text = table(chosen.work, chosen.seed)
+            noted(chosen.work / LOG, key, make)
+    file = chosen.out / "esc10_ingredients.json"
+    known = json.loads(file.read_text()) if file.is_file() else []
+    known = [row for row in known if row["seed"] != chosen.seed or row["name"] not in chosen.only]
+    rows = known + [summed(name, chosen.work, chosen.seed) for name in chosen.only]
+    write_whole(file, "[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")
+    text = table([row for row in rows if row["seed"] == chosen.seed])
     write_whole(chosen.out / "esc10_ingredients.md", text)
     print(text)
 
@@ -180,15 +189,11 @@ def taught_by(who: str, prepared: Prepared, fold: int, seed: int, work: Path, ch
     """What a teacher says of the training clips; it has not heard the fold that is held out either.
 
     "unheard": for each clip, the network of esc10_choice.py that was trained without its fold and the held-out one.
-    "heard": the mean of the networks of the rows before, which were trained on these very clips.
+    "heard": the mean of the networks of TEACHERS, which were trained on these very clips.
     """
     files = [str(file) for file in prepared.dataset.files[prepared.split.train]]
     if who == "heard":
-        said = [
-            Predictions.read_csv((work / file_of(name, fold, seed)).with_suffix(".heard.csv"))
-            for name, row in ROWS.items()
-            if not (row.teacher or row.of)
-        ]
+        said = [Predictions.read_csv((work / file_of(name, fold, seed)).with_suffix(".heard.csv")) for name in TEACHERS]
         by_file = [dict(zip(map(str, one.files or ()), one.probabilities, strict=True)) for one in said]
         return np.mean([[found[file] for file in files] for found in by_file], 0)
     found = {}
@@ -205,51 +210,67 @@ def file_of(name: str, fold: int, seed: int) -> str:
     return f"{short}-fold{fold}-seed{seed}.csv"
 
 
-def table(work: Path, seed: int) -> str:
-    """Every row that has its five folds, and what it gave beside the plain one."""
-    done = [row for row in read_journal(work / LOG) if row["seed"] == seed]
+def summed(name: str, work: Path, seed: int) -> dict[str, Any]:
+    """What a row's five trainings gave; for a watched one also its last and its best epoch on the held-out clips."""
+    own = [row for row in read_journal(work / LOG) if (row["name"], row["seed"]) == (name, seed)]
+    said = [Predictions.read_csv(work / file_of(name, fold, seed)) for fold in FOLDS]
+    every, cooled = short(joined(said)), short(joined([calibrated(said, i) for i in range(len(said))]))
+    watched = [row["epochs"] for row in own if "epochs" in row]
+    seen = (
+        {
+            "last": float(100 * np.mean([epochs[-1] for epochs in watched])),
+            "best": float(100 * np.mean([max(epochs) for epochs in watched])),
+            "of": len(watched[0]),
+        }
+        if watched
+        else None
+    )
+    return {
+        "name": name,
+        "seed": seed,
+        "precision": own[0]["precision"],
+        "accuracy": 100 * every["accuracy"],
+        "folds": [round(100 * short(one)["accuracy"], 4) for one in said],
+        "log_loss": round(every["log_loss"], 5),
+        "calibrated": round(cooled["log_loss"], 5),
+        "cpu_minutes": round(float(np.mean([row["cpu_seconds"] for row in own])) / 60, 2),
+        "watched": seen,
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Every row, and what it gave beside the plain one."""
+    by_name = {row["name"]: row for row in rows}
+    first = by_name[PLAIN]
     lines = [
         "| `tiny-vgg` with | accuracy | against plain | folds 1-5 | log loss | calibrated | against plain | CPU min |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    first: tuple[float, float] | None = None
-    for name in ROWS:
-        own = [row for row in done if row["name"] == name]
-        if len(own) < len(FOLDS):
-            continue
-        said = [Predictions.read_csv(work / file_of(name, fold, seed)) for fold in FOLDS]
-        every, cooled = short(joined(said)), short(joined([calibrated(said, i) for i in range(len(said))]))
-        accuracy, loss = 100 * every["accuracy"], cooled["log_loss"]
-        first = first or (accuracy, loss)
-        folds = ", ".join(f"{100 * short(one)['accuracy']:.1f}" for one in said)
-        minutes = np.mean([row["cpu_seconds"] for row in own]) / 60
+    for row in (by_name[name] for name in ROWS if name in by_name):
+        folds = ", ".join(f"{value:.1f}" for value in row["folds"])
         lines.append(
-            f"| {name} | {accuracy:.2f} % | {accuracy - first[0]:+.2f} | {folds} | {every['log_loss']:.3f} | "
-            f"{loss:.3f} | {loss - first[1]:+.3f} | {f'{minutes:.1f}' if minutes else ''} |"
+            f"| {row['name']} | {row['accuracy']:.2f} % | {row['accuracy'] - first['accuracy']:+.2f} | {folds} | "
+            f"{row['log_loss']:.3f} | {row['calibrated']:.3f} | {row['calibrated'] - first['calibrated']:+.3f} | "
+            f"{row['cpu_minutes'] or '':{'.1f' if row['cpu_minutes'] else ''}} |"
         )
-    watched = [row["epochs"] for row in done if row["name"] == WATCHED]
-    precisions = ", ".join(sorted({row["precision"] for row in done}))
-    names = [row["name"] for row in done]
-    missing = [name for name in ROWS if names.count(name) < len(FOLDS)]
+    precisions = ", ".join(sorted({row["precision"] for row in rows}))
     lines += [
         "",
         "Each row is the plain recipe with this one thing changed; five official folds, float32 network, "
-        f"{precisions}, seed {seed}, 400 clips in all: a point is four clips, two seeds of one recipe differ by one. "
-        "Nothing was chosen by this table. Calibrated: log loss at a temperature fitted on the other folds' answers. "
-        "Teachers have not heard the held-out fold, nor has anyone who taught them. Written by "
-        "`benchmarks/esc10_ingredients.py`.",
+        f"{precisions}, seed {first['seed']}, 400 clips in all: a point is four clips, two seeds of one recipe differ "
+        "by one. Nothing was chosen by this table. Calibrated: log loss at a temperature fitted on the other folds' "
+        "answers. Teachers have not heard the held-out fold, nor has anyone who taught them. CPU minutes are of "
+        "several machines. Written by `benchmarks/esc10_ingredients.py`.",
     ]
-    if missing:
+    if missing := [name for name in ROWS if name not in by_name]:
         lines += ["", f"Not run on all folds: {'; '.join(missing)}."]
-    if len(watched) == len(FOLDS):
-        best = 100 * np.mean([max(epochs) for epochs in watched])
-        last = 100 * np.mean([epochs[-1] for epochs in watched])
+    if seen := by_name.get(WATCHED, {}).get("watched"):
         lines += [
             "",
             "What choosing the epoch on test data would seem to give: the trainings of the recipe before reach "
-            f"{last:.2f} % in their last epoch and **{best:.2f} %** in the epoch that is best on the held-out fold, "
-            f"fold by fold: {best - last:.2f} points more, out of {len(watched[0])} epochs to choose from. "
-            "No other figure here is chosen so.",
+            f"{seen['last']:.2f} % in their last epoch and **{seen['best']:.2f} %** in the epoch that is best on the "
+            f"held-out fold, fold by fold: {seen['best'] - seen['last']:.2f} points more, out of {seen['of']} epochs "
+            "to choose from. No other figure here is chosen so.",
         ]
     return "\n".join(lines) + "\n"
 

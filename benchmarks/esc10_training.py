@@ -65,12 +65,12 @@ def of_epochs(system: System, epochs: int) -> System:
     return system.but(recipe=(fit.but(epochs=epochs, schedule=schedule), *system.recipe[1:]))
 
 
-def noted(work: Path, key: dict[str, Any], make: Callable[[], dict[str, Any]]) -> None:
-    """A row of `key` and what `make` gives, in the journal of --work, unless there is one."""
-    if any(row.items() >= key.items() for row in read_journal(work / LOG)):
+def noted(journal: Path, key: dict[str, Any], make: Callable[[], dict[str, Any]]) -> None:
+    """A line of `key` and what `make` gives, in the journal, unless there is one."""
+    if any(row | key == row for row in read_journal(journal)):
         return
     row = key | make()
-    with (work / LOG).open("a") as file:
+    with journal.open("a") as file:
         file.write(json.dumps(row) + "\n")
     print(*key.values(), f"{row['cpu_seconds']:.0f} CPU s", flush=True)
 
