@@ -62,7 +62,14 @@ def unknown(owner: str, kind: str, came: str, allowed: Iterable[str]) -> Setting
 
 
 def within(field: str, value: float, low: float, high: float | None = None) -> None:
-    """SettingError unless low <= value <= high; `field` is "Owner.field". NaN is refused; None is no upper end."""
-    if not (low <= value and (high is None or value <= high)):
+    """SettingError unless low <= value <= high; `field` is "Owner.field". None is no upper end.
+
+    NaN is refused, and what is no number.
+    """
+    try:
+        inside = low <= value and (high is None or value <= high)
+    except TypeError:
+        inside = False
+    if not inside:
         takes = f"{low:g} to {high:g}" if high is not None else f"{low:g} or more"
-        raise SettingError(f"{field} takes {takes}; {value} came.")
+        raise SettingError(f"{field} takes {takes}; {value if isinstance(value, (int, float)) else repr(value)} came.")

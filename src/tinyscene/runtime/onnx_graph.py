@@ -112,11 +112,11 @@ class Graph:
             [
                 *(_varint_field(_DIMS, size) for size in array.shape),
                 _varint_field(_DATA_TYPE, _NUMBERS[array.dtype]),
-                _bytes_field(_TENSOR_NAME, name.encode()),
-                _bytes_field(_RAW, array.tobytes()),
+                bytes_field(_TENSOR_NAME, name.encode()),
+                bytes_field(_RAW, array.tobytes()),
             ]
         )
-        self._added.append(_bytes_field(_TENSORS, content))
+        self._added.append(bytes_field(_TENSORS, content))
         self._tensors[name] = content
         return name
 
@@ -130,9 +130,9 @@ class Graph:
         for node in reversed(self.nodes):
             if read.intersection(node.outputs):
                 read.update(node.inputs)
-                kept.append(node.raw or _bytes_field(_NODES, _node_bytes(node)))
+                kept.append(node.raw or bytes_field(_NODES, _node_bytes(node)))
         graph = b"".join([*reversed(kept), *self._rest, *self._added])
-        return self._before + _bytes_field(_GRAPH, graph) + self._behind
+        return self._before + bytes_field(_GRAPH, graph) + self._behind
 
 
 def _node(data: bytes, start: int, end: int, raw: bytes) -> Node:
@@ -165,14 +165,14 @@ def _settings(attributes: tuple[bytes, ...]) -> Settings | None:
 
 
 def _node_bytes(node: Node) -> bytes:
-    parts = [_bytes_field(_IN, name.encode()) for name in node.inputs]
-    parts += [_bytes_field(_OUT, name.encode()) for name in node.outputs]
-    parts.append(_bytes_field(_OPERATOR, node.operator.encode()))
+    parts = [bytes_field(_IN, name.encode()) for name in node.inputs]
+    parts += [bytes_field(_OUT, name.encode()) for name in node.outputs]
+    parts.append(bytes_field(_OPERATOR, node.operator.encode()))
     for name, values in (node.settings or {}).items():
         several = name in ("kernel_shape", "pads", "strides", "dilations")
         numbers = b"".join(_varint_field(_INTS if several else _INT, value) for value in values)
-        attribute = _bytes_field(_NAME, name.encode()) + numbers + _varint_field(_TYPE, 7 if several else 2)
-        parts.append(_bytes_field(_ATTRIBUTE, attribute))
+        attribute = bytes_field(_NAME, name.encode()) + numbers + _varint_field(_TYPE, 7 if several else 2)
+        parts.append(bytes_field(_ATTRIBUTE, attribute))
     return b"".join(parts)
 
 
@@ -189,7 +189,8 @@ def _text(data: bytes, start: int, end: int) -> str:
     return data[start:end].decode("ascii", "replace")
 
 
-def _bytes_field(field: int, content: bytes) -> bytes:
+def bytes_field(field: int, content: bytes) -> bytes:
+    """A field of bytes, with its tag and length."""
     return _varint(field << 3 | 2) + _varint(len(content)) + content
 
 
