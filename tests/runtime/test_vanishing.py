@@ -63,6 +63,7 @@ LEAVES_NOTHING = {
     "convolution": ("Conv", ["w"], kernel(1, 1, 1, 3_000), {}),
     "dilated": ("Conv", ["w"], kernel(1, 1, 1, 3), {"dilations": [1, 2_000]}),
     "resize": ("Resize", ["", "w"], {"w": np.array([1, 1, 1, -3], np.float32)}, {}),
+    "tile": ("Tile", ["w"], {"w": np.array([1, 1, 1, -2])}, {}),
     "crop": ("Pad", ["w"], {"w": np.array([0, 0, 0, -3_000, 0, 0, 0, 0])}, {}),
 }
 

@@ -14,7 +14,11 @@ from .onnx_graph import Graph, Node, bytes_field
 _POOLS = ("AveragePool", "LpPool", "MaxPool")
 _CONVOLUTIONS = ("Conv", "ConvInteger", "QLinearConv")
 _WEIGHTS = {"QLinearConv": 3}  # which input they are; 1 for others
-_OTHERS = ("ConvTranspose", "Pad", "Resize", "STFT")  # take away as their numbers say
+# Their sizes are what their numbers say, which may be negative.
+_OTHERS = (
+    *("ConstantOfShape", "ConvTranspose", "Expand", "GRU", "HannWindow", "LSTM", "RNN", "Range", "Resize", "STFT"),
+    *("Split", "Tile"),
+)
 _CHAIN = ("Cast", "DequantizeLinear", "Identity")  # between a constant and who reads it
 _GRAPH, _INPUT, _NAME, _TYPE, _TENSOR, _KIND, _INT64 = 7, 11, 1, 2, 1, b"\x08", b"\x07"
 
