@@ -14,7 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tinyscene.runtime import Classifier
 from tinyscene.runtime.model_file import ModelCard, sealed
-from tinyscene.runtime.vanishing import Unsure, guarded
+from tinyscene.runtime.network_check import Refused
+from tinyscene.runtime.vanishing import guarded
 
 SIZE = 8_000  # samples of a window, as a map of 8 x 1,000
 
@@ -124,5 +125,11 @@ def test_a_slice_at_a_computed_place_is_refused(tmp_path):
     model = onnx.load_from_string(data)
     model.graph.node.insert(0, helper.make_node("Abs", ["from"], ["there"]))
     next(node for node in model.graph.node if node.op_type == "Slice").input[1] = "there"
-    with pytest.raises(Unsure):
+    with pytest.raises(Refused, match="at places that it computes"):
         guarded(model.SerializeToString())
+
+
+def test_a_resize_to_no_size_is_refused():
+    """Where sizes are not known beforehand, nothing else in onnxruntime finds it but an assertion."""
+    with pytest.raises(Refused, match="resizes to no size"):
+        guarded(network("Resize", [], {}))

@@ -13,7 +13,7 @@ from ..errors import ModelError
 from .network_check import Refused, check_network
 from .onnx_bytes import CutShort, NotOnnx
 from .rewrite import rewritten
-from .vanishing import Unsure, guarded
+from .vanishing import guarded
 
 # What all networks of a process may hold together, weights and features in work: 1 GiB, or 256 MiB a core where there
 # are more than four, since each core may have a batch in work. The published networks take 10 to 200 MB for one.
@@ -37,11 +37,6 @@ class Session:
         try:
             check_network(data)
             data = guarded(data)
-        except Unsure:
-            raise ModelError(
-                f"{name} is not run: it slices, at places that it computes, what other operators may leave empty. "
-                "Take models from those you trust, or export it again."
-            ) from None
         except Refused as why:
             raise ModelError(
                 f"{name} is not run: {why}. Take models from those you trust, or export it again."

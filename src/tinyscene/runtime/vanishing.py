@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .network_check import Refused
 from .onnx_bytes import fields
 from .onnx_graph import Graph, Node, bytes_field
 
@@ -23,14 +24,11 @@ _CHAIN = ("Cast", "DequantizeLinear", "Identity")  # between a constant and who 
 _GRAPH, _INPUT, _NAME, _TYPE, _TENSOR, _KIND, _INT64 = 7, 11, 1, 2, 1, b"\x08", b"\x07"
 
 
-class Unsure(Exception):
-    """A Slice behind such operators begins where other operators say: that cannot be kept from onnxruntime."""
-
-
 def guarded(data: bytes) -> bytes:
     """The model file `data`; where maps may vanish, the beginnings of its slices are inputs that have a default.
 
-    Raises Unsure. What is no graph of one part comes back as it is: onnxruntime tells what is wrong with it.
+    What is no graph of one part comes back as it is: onnxruntime tells what is wrong with it. Raises Refused for what
+    cannot be kept from onnxruntime, or goes wrong in it where sizes are not known.
     """
     if b"Slice" not in data:
         return data
@@ -42,7 +40,9 @@ def guarded(data: bytes) -> bytes:
         return data
     begins = {node.inputs[1] for node in graph.nodes if node.operator == "Slice" and len(node.inputs) > 1}
     if any(graph.constant(name) is None for name in begins):
-        raise Unsure
+        raise Refused("it slices, at places that it computes, what other operators may leave empty")
+    if any(node.operator == "Resize" and not any(node.inputs[2:]) for node in graph.nodes):
+        raise Refused("it resizes to no size")
     kind = bytes_field(_TYPE, bytes_field(_TENSOR, _KIND + _INT64))
     told = b"".join(bytes_field(_INPUT, bytes_field(_NAME, name.encode()) + kind) for name in sorted(begins))
     parts, end = list[bytes](), 0
