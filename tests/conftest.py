@@ -17,6 +17,11 @@ from filelock import FileLock
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest file first: while one process has it, another makes what the other files share."""
+    items.sort(key=lambda item: item.path.name != "test_whole_report.py")
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a command line answered."""
