@@ -40,7 +40,7 @@ test-full: demo
 	$(BIN)/python benchmarks/parity.py
 	$(BIN)/python benchmarks/reproductions.py
 	@if [ -z "$$TINYSCENE_DATA" ]; then echo "TINYSCENE_DATA is not set: benchmarks that take real audio were not run"; \
-	else for script in int8_fidelity esc10_networks esc10_choice esc10 esc10_devices; do \
+	else for script in int8_fidelity esc10_networks int8_trained esc10_choice esc10 esc10_devices; do \
 	$(BIN)/python benchmarks/$$script.py || exit; done; fi
 
 lint: .venv/ready

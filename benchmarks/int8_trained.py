@@ -110,6 +110,8 @@ def table(work: Path) -> str:
         "seed: a clip is 1.25 points. The int8 networks are the simulated ones. Minutes: of the float training. On "
         f"{own['machine']}, one thread, torch {own['versions']['torch']}. Written by `benchmarks/int8_trained.py`.",
     ]
+    if missing := [f"`{name}`" for name in NETWORKS if name not in done]:
+        lines += ["", f"Not run: {', '.join(missing)}."]
     return "\n".join(lines) + "\n"
 
 

@@ -128,6 +128,10 @@ def test_info_tells_it(tinyscene, tmp_path):
     assert "same class as the network on 15 of 16 windows, probabilities within 0.021, logits within 2" in told
     assert "next:" not in told
     assert json.loads(tinyscene("info", path, "--json").out)["beside_the_network"] == beside
+    for odd in ("text", {"windows": "many"}, beside | {"largest_difference": "near"}, [1]):
+        Path(card_path(path)).write_text(card_text(card, data, {"beside_the_network": odd}))
+        answer = tinyscene("info", path)
+        assert (answer.code, "same class" in answer.out) == (0, False)
     path.write_bytes(b"another")
     answer = tinyscene("info", path)
     assert answer.code == 2

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -104,7 +102,8 @@ def info(
     from ..runtime import read_model_file
     from ..runtime.card_file import read_with_card
 
-    if model.suffix in (".tflite", ".pte"):
+    card_beside = model.suffix in (".tflite", ".pte")
+    if card_beside:
         data, card, content = read_with_card(model, model.suffix)
     else:
         data, card = read_model_file(model)
@@ -130,21 +129,28 @@ def info(
         )
     if card.temperature != 1 or card.unknown_below:
         rows["decides"] = f"at temperature {card.temperature:.3f}, unknown below {card.unknown_below:g}"
-    if beside := content.get("beside_the_network"):
-        rows["proven"] = _proven(beside)
+    if proven := _proven(content.get("beside_the_network")):
+        rows["proven"] = proven
     rows["checksum"] = "fits"
     for key, value in rows.items():
         print(f"{key:9} {value}")
-    if model.suffix not in (".tflite", ".pte"):
+    if not card_beside:
         print(f"\nnext: {command('classify', *(() if model == SHIPPED else (model,)), 'FILE...')}")
 
 
-def _proven(beside: Mapping[str, float]) -> str:
-    """How far a converted file lies from the network that it was made of, as its card has it."""
-    steps = beside.get("largest_difference_steps")
+def _proven(beside: Any) -> str:
+    """How far a converted file lies from the network that it was made of, as its card has it; "" if it has no numbers.
+
+    A card is data: it may hold anything.
+    """
+    keys = ("windows", "same_class", "largest_difference", "largest_difference_steps")
+    told = {key: beside[key] for key in keys if key in beside} if isinstance(beside, dict) else {}
+    if not told.keys() >= set(keys[:3]) or not all(type(value) in (int, float) for value in told.values()):
+        return ""
+    steps = told.get(keys[3])
     return (
-        f"same class as the network on {beside.get('same_class', '?')} of {beside.get('windows', '?')} windows, "
-        f"probabilities within {beside.get('largest_difference', math.nan):.2g}"
+        f"same class as the network on {told['same_class']} of {told['windows']} windows, probabilities within "
+        f"{told['largest_difference']:.2g}"
         + (f", logits within {steps:.3g} of their steps" if steps is not None else "")
     )
 
