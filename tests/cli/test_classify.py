@@ -54,3 +54,15 @@ def test_a_name_that_is_no_utf_8_is_printed_as_utf_8(tinyscene, model, tmp_path)
 
 def test_json_keeps_the_letters_of_names_that_are_utf_8(tinyscene, model, tmp_path):
     assert "Straße 東京" in tinyscene("classify", model, save(tmp_path / "Straße 東京.wav"), "--json").out
+
+
+def test_the_asker_says_how_sure_is_sure_enough(tinyscene, model, tmp_path):
+    file = save(tmp_path / "a.wav")
+    (sure,) = json.loads(tinyscene("classify", model, file, "--json").out)
+    assert sure["label"] == "up"
+    for limit in (sure["score"], 1.0):
+        (said,) = json.loads(tinyscene("classify", model, file, "--json", "--unknown-below", limit).out)
+        assert said == sure | {"label": "up" if sure["score"] >= limit else "unknown"}
+    tinyscene("classify-all", model, tmp_path, "--out", tmp_path / "out.csv", "--unknown-below", 1.0)
+    (row,) = csv.DictReader((tmp_path / "out.csv").read_text().splitlines())
+    assert row["label"] == ("unknown" if sure["score"] < 1 else "up")

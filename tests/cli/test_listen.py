@@ -285,7 +285,12 @@ def test_view_of_silence_and_clipping():
 
 @pytest.mark.parametrize("came", ["nan", "1.5", "-0.1"])
 def test_unknown_below_says_what_it_takes(tinyscene, came):
-    answer = tinyscene("listen", "--wav", "none.wav", "--unknown-below", came)
-    assert answer.code == 2
-    assert f"--unknown-below takes 0 to 1; {came} came" in answer.err
-    assert answer.err.count("\n") == 1
+    for words in (
+        ("listen", "--wav", "none.wav"),
+        ("classify", "none.wav"),
+        ("classify-all", "none", "--out", "a.csv"),
+    ):
+        answer = tinyscene(*words, "--unknown-below", came)
+        assert answer.code == 2
+        assert f"--unknown-below takes 0 to 1; {came} came" in answer.err
+        assert answer.err.count("\n") == 1

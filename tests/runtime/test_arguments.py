@@ -78,7 +78,7 @@ def test_seconds_and_scores(classifier, tmp_path, wrong):
         ("hop_s", lambda: classifier.windows(SOUND, RATE, wrong)),
         ("hop_s", lambda: Stream(classifier, wrong)),
         ("hop_s", lambda: classify_tree(classifier, tmp_path, tmp_path / "out.csv", hop_s=wrong)),
-        ("Stream.unknown_below", lambda: Stream(classifier, unknown_below=wrong)),
+        ("Classifier.unknown_below", lambda: Classifier(classifier.path, unknown_below=wrong)),
     ):
         with pytest.raises(SettingError) as told:
             call()

@@ -483,13 +483,16 @@ def test_a_run_that_was_cut_off_is_not_overwritten(tiny_model, many, tmp_path):
         ({"hop_s": 0.5}, r"hop None, 0\.5 came"),
         ({"form": "jsonl"}, "form 'csv', 'jsonl' came"),
         ({"model": "other"}, "model '"),
+        ({"model": "careful"}, r"unknown_below 0\.0, 0\.9 came"),
     ],
 )
 def test_other_settings_do_not_go_on(tiny_model, many, tmp_path, change, told):
     settings = {"model": tiny_model(), "paths": many, "out": tmp_path / "out.csv"}
     cut_off(settings["model"], many, settings["out"], 5)
     if "model" in change:
-        change = {"model": tiny_model("other.onnx", version="0.0.1")}
+        other = {"other": lambda: tiny_model("other.onnx", version="0.0.1")}
+        other["careful"] = lambda: Classifier(settings["model"], unknown_below=0.9)
+        change = {"model": other[change["model"]]()}
     with pytest.raises(SettingError, match=told):
         classify_tree(**(settings | change), resume=True)
 

@@ -279,6 +279,14 @@ def test_what_is_not_sure_enough_is_unknown(tiny_model, each_window):
     assert [d.label for d in careful] == [d.label if d.score >= limit else "unknown" for d in sure]
     assert [(d.score, d.top) for d in careful] == [(d.score, d.top) for d in sure]
     assert "unknown" in [d.label for d in careful]
+    told = Classifier(tiny_model("other.onnx", unknown_below=1.0), unknown_below=limit)  # not what the file says
+    assert told.classify(clip, each_window=each_window) == careful
+
+
+@pytest.mark.parametrize("wrong", [1.5, -0.1, float("nan")])
+def test_a_score_out_of_range_is_told(tiny_model, wrong):
+    with pytest.raises(SettingError, match=rf"Classifier\.unknown_below takes 0 to 1; {wrong} came"):
+        Classifier(tiny_model(), unknown_below=wrong)
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_025])

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Hop
+from .options import Hop, UnknownBelow
 
 FORMS = {".csv": "csv", ".jsonl": "jsonl"}
 
@@ -24,6 +24,7 @@ def classify_all(
     out: Annotated[Path, typer.Option(help="What to write: .csv or .jsonl.", show_default=False)],
     each: Annotated[str, typer.Option(help="A row for each 'file' or each 'window'.")] = "file",
     hop: Hop = None,
+    unknown_below: UnknownBelow = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads (default: one a core).")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was cut off.")] = False,
     hidden: Annotated[bool, typer.Option("--hidden", help="Also names that begin with a dot.")] = False,
@@ -34,6 +35,7 @@ def classify_all(
     """
     from ..errors import SettingError
     from ..runtime.batch import classify_tree
+    from ..runtime.classifier import Classifier
     from ..runtime.shipped import model_and_files
     from .show import progress_bar
     from .words import counted, guesses
@@ -45,6 +47,7 @@ def classify_all(
     model, paths = model_and_files(paths)
     if not paths:
         raise SettingError(f"{model} is asked about no folder; name one behind it.")
+    classifier = Classifier(model, unknown_below=unknown_below)
     form, reached = FORMS[out.suffix.lower()], (0, 0)
     try:
         with progress_bar("classify") as show:
@@ -54,7 +57,7 @@ def classify_all(
                 reached = done, total
                 show(done, total)
 
-            summary = classify_tree(model, paths, out, form, each, hop, workers, resume, not hidden, report)
+            summary = classify_tree(classifier, paths, out, form, each, hop, workers, resume, not hidden, report)
     except KeyboardInterrupt:
         if reached[0]:
             done, total = reached

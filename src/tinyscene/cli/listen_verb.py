@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from ..runtime.shipped import SHIPPED
-from .options import Hop, OneModel
+from .options import Hop, OneModel, UnknownBelow
 from .words import counted
 
 if TYPE_CHECKING:
@@ -42,15 +42,12 @@ def listen(
     ] = None,
     hop: Hop = None,
     smooth: Annotated[int, typer.Option(min=1, help="Decisions whose mean is told.")] = 1,
-    unknown_below: Annotated[
-        float | None,
-        typer.Option("--unknown-below", help="Score, 0 to 1, below which a scene is unknown (default: the model's)."),
-    ] = None,
+    unknown_below: UnknownBelow = None,
     seconds: Annotated[float | None, typer.Option(help="Stop after so much sound (default: at Ctrl-C).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
 ) -> None:
     """Say what scene a microphone hears, hop after hop, until Ctrl-C."""
-    from ..errors import SettingError, within
+    from ..errors import SettingError
     from ..runtime.classifier import Classifier
     from ..runtime.hearing import missing_above
     from ..runtime.stream import Stream
@@ -59,11 +56,9 @@ def listen(
         raise SettingError(f"--seconds takes more than 0; {seconds:g} came.")
     if wav and device is not None:
         raise SettingError("--wav and --device exclude each other; give one.")
-    if unknown_below is not None:
-        within("--unknown-below", unknown_below, 0, 1)
-    classifier = Classifier(model)
+    classifier = Classifier(model, unknown_below=unknown_below)
     card = classifier.card
-    stream = Stream(classifier, hop, smooth, unknown_below)
+    stream = Stream(classifier, hop, smooth)
     heard: Counter[str] = Counter()
     warn = _warner()
     try:

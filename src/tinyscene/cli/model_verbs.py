@@ -12,7 +12,7 @@ import typer
 
 from ..errors import command
 from ..runtime.shipped import SHIPPED
-from .options import Hop, OneModel
+from .options import Hop, OneModel, UnknownBelow
 
 FEW = 8  # files; more of them are worth the import of the faster FFT
 
@@ -28,6 +28,7 @@ def classify(
     ],
     top_k: Annotated[int, typer.Option("--top-k", min=1, help="How many labels to list for each file.")] = 1,
     hop: Hop = None,
+    unknown_below: UnknownBelow = None,
     windows: Annotated[bool, typer.Option("--windows", help="One decision for each window, not one a file.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header line.")] = False,
@@ -49,7 +50,7 @@ def classify(
         )
     if not files:
         raise SettingError(f"{model} is asked about no audio file; name one behind it.")
-    classifier = Classifier(model, quick_start=len(files) < FEW)
+    classifier = Classifier(model, quick_start=len(files) < FEW, unknown_below=unknown_below)
     decisions, refused = [], []
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")

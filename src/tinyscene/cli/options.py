@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import SettingError
+from ..errors import SettingError, within
 from ..runtime.arguments import LONGEST_HOP_S
 
 SHORTEST_S = 1e-3
@@ -21,6 +21,22 @@ def _hop(seconds: float | None) -> float | None:
 
 Hop = Annotated[
     float | None, typer.Option(help="Seconds between windows (default: the window's length).", callback=_hop)
+]
+
+
+def _unknown_below(score: float | None) -> float | None:
+    if score is not None:
+        within("--unknown-below", score, 0, 1)
+    return score
+
+
+UnknownBelow = Annotated[
+    float | None,
+    typer.Option(
+        "--unknown-below",
+        help="Score, 0 to 1, below which a decision is unknown (default: the model's).",
+        callback=_unknown_below,
+    ),
 ]
 
 _SOUNDS = (".wav", ".mp3", ".ogg", ".flac", ".m4a", ".aac", ".aif", ".aiff", ".opus")

@@ -118,6 +118,7 @@ def classify_tree(
         "form": form,
         "each": each,
         "hop": hop_s,
+        "unknown_below": classifier.unknown_below,
         "skip_hidden": skip_hidden,
     }
     header = _csv((*COLUMNS, *labels)) if form == "csv" else b""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..audio.resample import resample, resample_blocks
-from ..errors import AudioError, ModelError, SettingError, TinysceneError
+from ..errors import AudioError, ModelError, SettingError, TinysceneError, within
 from .arguments import LONGEST_HOP_S, array, number, path_text, whole
 from .card_check import LARGEST_MAP, feature_values
 from .decision import UNKNOWN, at_temperature
@@ -33,7 +33,7 @@ _MOST_THREADS = 1_024
 class Decision:
     """The scene of one clip, or of one window of it. `top` holds {"label", "score"}, best first.
 
-    `label` is "unknown" where the best score lies below the model's least confidence.
+    `label` is "unknown" where the best score lies below the classifier's `unknown_below`.
     """
 
     file: str
@@ -52,14 +52,19 @@ class Classifier:
     """A model file, opened. `threads` is how many the network may use.
 
     `quick_start` saves 0.2 s of imports where only a few windows will come; then each takes a millisecond more.
+    A decision less sure than `unknown_below`, 0 to 1, is "unknown" (None: than the file's card says).
 
-    Raises ModelError when the file cannot be used.
+    Raises ModelError when the file cannot be used, SettingError for a number out of range.
     """
 
-    def __init__(self, path: Path, threads: int = 1, quick_start: bool = False):
+    def __init__(self, path: Path, threads: int = 1, quick_start: bool = False, unknown_below: float | None = None):
         threads = whole("Classifier.threads", threads, 1, _MOST_THREADS)
+        if unknown_below is not None:
+            unknown_below = number("Classifier.unknown_below", unknown_below)
+            within("Classifier.unknown_below", unknown_below, 0, 1)
         self.path = path_text("Classifier", path)
         data, self.card = read_model_file(self.path)
+        self.unknown_below = self.card.unknown_below if unknown_below is None else unknown_below
         self._session = Session(self.path, data, threads)
         batch = _checked_batch(self._session, self.card)
         self._fixed = batch is not None
@@ -206,7 +211,7 @@ class Classifier:
         best = np.argsort(-scores, kind="stable")[:top_k]
         top = tuple({"label": self.labels[i], "score": float(scores[i])} for i in best)
         score = top[0]["score"]
-        label = top[0]["label"] if score >= self.card.unknown_below else UNKNOWN
+        label = top[0]["label"] if score >= self.unknown_below else UNKNOWN
         return Decision(name, start_s, end_s, label, score, top)
 
 

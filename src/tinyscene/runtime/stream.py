@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import AudioError, SettingError, within
-from .arguments import array, number, shown, whole
+from ..errors import AudioError, SettingError
+from .arguments import array, shown, whole
 from .classifier import Classifier
 from .decision import UNKNOWN
 from .sound import given_waveform
@@ -50,9 +50,8 @@ class Stream:
     what it makes of a file. Where rates differ it looks ahead: at sources from 16 kHz on, decisions come up to 0.16 s
     late. However long the sound lasts, a window and a block are kept.
 
-    A decision's scores are the mean over the last `smooth` windows that hold sound; below the confidence
-    `unknown_below` (None: the one that the model's card holds) its label is "unknown". Digital silence is no decision
-    and enters no mean.
+    A decision's scores are the mean over the last `smooth` windows that hold sound; below the classifier's
+    `unknown_below` its label is "unknown". Digital silence is no decision and enters no mean.
     """
 
     def __init__(
@@ -60,14 +59,11 @@ class Stream:
         classifier: Classifier,
         hop_s: float | None = None,
         smooth: int = 1,
-        unknown_below: float | None = None,
     ):
         if not isinstance(classifier, Classifier):
             raise SettingError(f"Stream takes a Classifier; {shown(classifier)} came. Open one: Classifier(FILE).")
         smooth = whole("Stream.smooth", smooth, 1, _MOST_SMOOTH)
-        unknown_below = classifier.card.unknown_below if unknown_below is None else unknown_below
-        within("Stream.unknown_below", number("Stream.unknown_below", unknown_below), 0, 1)
-        self.classifier, self.unknown_below = classifier, unknown_below
+        self.classifier = classifier
         self.window = classifier.card.window_samples
         self.hop = classifier.hop(hop_s) or self.window
         self._last: deque[np.ndarray] = deque(maxlen=smooth)
@@ -154,7 +150,7 @@ class Stream:
             mean = self.classifier.decided(np.stack(self._last).mean(axis=0, dtype=np.float64))
             scores = dict(zip(self.classifier.labels, mean.tolist(), strict=True))
             score = float(mean.max())
-            label = self.classifier.labels[int(mean.argmax())] if score >= self.unknown_below else UNKNOWN
+            label = self.classifier.labels[int(mean.argmax())] if score >= self.classifier.unknown_below else UNKNOWN
         return StreamDecision(start / rate, end_s, label, score, scores, level, float(clipped.mean()))
 
 
