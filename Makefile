@@ -19,11 +19,11 @@ $(PAGE): $(shell find web/src web/public) web/index.html web/package.json web/pa
 	cd web && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
 	@touch $@
 
-# A file's tests in one process, up to four beside each other, one thread each; in the files' order, which has the short
-# ones last, not by their number of tests, which had the longest last.
+# A file's tests in one process (tests/conftest.py says which go together), up to four beside each other, one thread each;
+# in the files' order, which has the short ones last, not by their number of tests, which had the longest last.
 test: .venv/ready
 	@if $(NODE); then $(MAKE) web; else echo "Node 20.19 or newer is not here: the page is not built, its tests skip"; fi
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 # LiteRT and ExecuTorch: converters of 1.3 GB more, for the tests that skip without them.
 test-exports: .venv/ready
@@ -54,7 +54,7 @@ env: .venv/ready
 .venv/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v >= (3, 11) else f"tinyscene needs Python 3.11 or newer; {sys.executable} is {v[0]}.{v[1]}. Try: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --disable-pip-version-check -q --no-compile -c constraints.txt -e '.[dev]'
 	@touch $@
 
 clean:

@@ -15,11 +15,21 @@ import pytest
 from filelock import FileLock
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+os.environ.setdefault("NUMBA_OPT", "0")  # librosa compiles itself when first imported: 25 s, or 14
+
+LONGEST, COSTLY = "test_whole_report.py", "written"
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest file first: while one process has it, another makes what the other files share."""
-    items.sort(key=lambda item: item.path.name != "test_whole_report.py")
+    """A file's tests go to one process (--dist loadgroup); those of all files with the fixture COSTLY do, made once.
+
+    The longest file comes first: while one process has it, another makes what the other files share.
+    """
+    costly = {item.path for item in items if COSTLY in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: item.path.name != LONGEST)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(COSTLY if item.path in costly else str(item.path)))
 
 
 @dataclass(frozen=True)

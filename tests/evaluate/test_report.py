@@ -53,7 +53,7 @@ def facts(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One report with every part, for the tests that only read it: drawing pictures is what costs time here."""
     return write_report(tmp_path_factory.mktemp("written") / "report", facts())
 
@@ -84,33 +84,33 @@ class Page(HTMLParser):
             self.text += data + "\n"
 
 
-def test_report_holds_page_tables_pictures_and_facts(written: Path) -> None:
-    assert written.name == "index.html"
-    assert {entry.name for entry in written.parent.iterdir()} == ALL_FILES
-    assert [entry.name for entry in written.parent.parent.iterdir()] == ["report"]
-    record = json.loads((written.parent / "report.json").read_text())
+def test_report_holds_page_tables_pictures_and_facts(shown: Path) -> None:
+    assert shown.name == "index.html"
+    assert {entry.name for entry in shown.parent.iterdir()} == ALL_FILES
+    assert [entry.name for entry in shown.parent.parent.iterdir()] == ["report"]
+    record = json.loads((shown.parent / "report.json").read_text())
     assert record["stages"] == facts()["stages"]
     assert record["limits"]["exported"][-1]["ok"] is False
     for name in ("confusion.png", "curves.png", "complexity.png"):
-        assert (written.parent / name).read_bytes().startswith(b"\x89PNG")
+        assert (shown.parent / name).read_bytes().startswith(b"\x89PNG")
 
 
-def test_tables_hold_the_measured_figures(written: Path) -> None:
-    with (written.parent / "per_class.csv").open() as stream:
+def test_tables_hold_the_measured_figures(shown: Path) -> None:
+    with (shown.parent / "per_class.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert [(row["stage"], row["class"]) for row in rows] == [(s, c) for s in ("fit", "exported") for c in CLASSES]
     park = facts()["stages"]["exported"]["per_class"]["park"]
     assert float(rows[4]["accuracy"]) == park["accuracy"]
     assert [float(rows[4]["accuracy_low"]), float(rows[4]["accuracy_high"])] == park["confidence_interval"]
     assert float(rows[4]["log_loss"]) == park["log_loss"]
-    with (written.parent / "confusion.csv").open() as stream:
+    with (shown.parent / "confusion.csv").open() as stream:
         header, *body = list(csv.reader(stream))
     assert header[1:] == [row[0] for row in body] == list(CLASSES)
     assert [[int(n) for n in row[1:]] for row in body] == facts()["stages"]["exported"]["confusion"]["matrix"]
 
 
-def test_page_shows_the_last_stage_and_marks_limits_in_words(written: Path) -> None:
-    text = Page(written).text
+def test_page_shows_the_last_stage_and_marks_limits_in_words(shown: Path) -> None:
+    text = Page(shown).text
     assert f"{100 * facts()['stages']['exported']['macro_accuracy']:.1f}\N{NO-BREAK SPACE}%" in text
     assert "✓ pass" in text
     assert "✗ over" in text
@@ -118,12 +118,12 @@ def test_page_shows_the_last_stage_and_marks_limits_in_words(written: Path) -> N
         assert words in text
 
 
-def test_page_asks_for_nothing_from_elsewhere(written: Path) -> None:
-    page = Page(written)
+def test_page_asks_for_nothing_from_elsewhere(shown: Path) -> None:
+    page = Page(shown)
     assert page.links
     assert all(link.startswith("data:image/png;base64,") for link in page.links)
     assert not {"script", "link", "iframe"} & set(page.tags)
-    assert not re.search(r"url\(|@import|https?:", written.read_text())
+    assert not re.search(r"url\(|@import|https?:", shown.read_text())
 
 
 def test_hostile_texts_show_as_text(tmp_path: Path) -> None:
@@ -150,12 +150,12 @@ def test_hostile_texts_show_as_text(tmp_path: Path) -> None:
     assert "<b>" in page.text
 
 
-def test_parts_without_data_are_left_out(tmp_path: Path, written: Path) -> None:
+def test_parts_without_data_are_left_out(tmp_path: Path, shown: Path) -> None:
     bare = Page(write_report(tmp_path / "r", {"title": "bare", "stages": {"fit": figures()}}))
     left_out = {"per_device.csv", "per_city.csv", "curves.png", "complexity.png"}
     assert {p.name for p in (tmp_path / "r").iterdir()} == ALL_FILES - left_out
     headings = ("Devices", "Cities", "Learning curves", "Complexity", "Published and reached", "What was run", "Notes")
-    full = Page(written).text
+    full = Page(shown).text
     for heading in headings:
         assert f"\n{heading}\n" in full
         assert f"\n{heading}\n" not in bare.text

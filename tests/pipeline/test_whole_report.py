@@ -20,7 +20,7 @@ CHANCE = 1 / 3
 def out(tmp_path_factory: pytest.TempPathFactory, tinyscene) -> Path:
     """`tinyscene reproduce pham2020` on synthetic sound of its three classes, a few epochs."""
     folder = tmp_path_factory.mktemp("report")
-    make_synthetic_set(folder / "scenes", 1, 8, 6, workers=1, edition="2020-3class")
+    make_synthetic_set(folder / "scenes", 1, 8, 4, workers=1, edition="2020-3class")
     words = ("--data", folder / "scenes", "--out", folder / "out", "--epochs-scale", 0.06, "--batch-size", 8)
     answer = tinyscene("reproduce", "pham2020", *words)
     assert answer.code == 0, answer.err
@@ -38,5 +38,5 @@ def test_every_cell_of_the_report_is_reached(out: Path) -> None:
 @pytest.mark.parametrize("stage", ["fit", "pruned", "int8"])
 def test_every_stage_is_better_than_chance_at_unseen_locations(out: Path, stage: str) -> None:
     figures = json.loads((out / "cnn" / "evaluation.json").read_text())["stages"][stage]
-    assert figures["n"] == 60
-    assert figures["accuracy"] > CHANCE + 0.06, "one standard deviation of guessing"
+    assert figures["n"] == 40
+    assert figures["accuracy"] > CHANCE + 0.08, "one standard deviation of guessing"
