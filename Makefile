@@ -23,7 +23,7 @@ $(PAGE): $(shell find web/src web/public) web/index.html web/package.json web/pa
 # in the files' order, which has the short ones last, not by their number of tests, which had the longest last.
 test: .venv/ready
 	@if $(NODE); then $(MAKE) web; else echo "Node 20.19 or newer is not here: the page is not built, its tests skip"; fi
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # LiteRT and ExecuTorch: converters of 1.3 GB more, for the tests that skip without them.
 test-exports: .venv/ready

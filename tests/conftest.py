@@ -17,19 +17,35 @@ from filelock import FileLock
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 os.environ.setdefault("NUMBA_OPT", "0")  # librosa compiles itself when first imported: 25 s, or 14
 
-LONGEST, COSTLY = "test_whole_report.py", "written"
+LONGEST = "test_whole_report.py"
+WRITTEN = tuple(
+    f"tests/{name}.py"
+    for name in (
+        "evaluate/test_complexity",
+        "export/test_write_model",
+        "pipeline/test_parity",
+        "runtime/test_stream",
+        "test_same_answer",
+    )
+)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests go to one process (--dist loadgroup); those of all files with the fixture COSTLY do, made once.
-
-    The longest file comes first: while one process has it, another makes what the other files share.
-    """
-    costly = {item.path for item in items if COSTLY in getattr(item, "fixturenames", ())}
+    """The longest file first: while one process has it, another makes what the other files share."""
     items.sort(key=lambda item: item.path.name != LONGEST)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(COSTLY if item.path in costly else str(item.path)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file's tests go to one process, and those of all files with the fixture `written`, which is made once so."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class TogetherByFixture(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "written" if file.endswith(WRITTEN) else file
+
+    return TogetherByFixture(config, log)
 
 
 @dataclass(frozen=True)
