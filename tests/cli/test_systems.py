@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tinyscene import load_system
+from tinyscene import __version__, load_system
+from tinyscene.errors import SettingError
 from tinyscene.systems import systems
 
 
@@ -70,6 +71,26 @@ def test_unknown_system_gets_the_closest_name(tinyscene):
     answer = tinyscene("show", "dsnm-1")
     assert answer.code == 2
     assert "Did you mean 'dsmn-1'?" in answer.err
+
+
+def test_a_file_of_that_name_is_pointed_at(tinyscene, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").touch()
+    answer = tinyscene("show", "mine")
+    assert answer.code == 2
+    assert "has no system 'mine'; the file of that name is: ./mine.py" in answer.err
+
+
+@pytest.mark.parametrize("name", [None, 3])
+def test_what_is_no_name_is_refused(name):
+    with pytest.raises(SettingError, match=f"load_system takes a system's name or file; {name} came"):
+        load_system(name)
+
+
+def test_version_alone_and_before_a_verb(tinyscene):
+    for words in (("--version",), ("--version", "systems")):
+        answer = tinyscene(*words)
+        assert (answer.code, answer.out) == (0, f"tinyscene {__version__}\n")
 
 
 def test_unknown_setting_gets_the_closest_field(tinyscene):

@@ -59,6 +59,19 @@ def test_a_folder_without_audio_says_what_may_be_given(tmp_path):
         open_folders(tmp_path)
 
 
+def test_a_class_folder_without_audio_is_no_class_and_noted(tmp_path):
+    touch(tmp_path, "dog/mon/a.wav", "rain/mon/b.wav", "snow/notes.txt")
+    made = open_folders(tmp_path)
+    assert made.classes == ("dog", "rain")
+    assert made.notes == ("the folder snow holds no audio files: it is no class",)
+
+
+def test_a_class_that_cannot_be_printed_is_refused(tmp_path):
+    touch(tmp_path, "dog/a.wav", "ra\nin/b.wav")
+    with pytest.raises(DataError, match=r"the class 'ra\\nin' has characters that cannot be printed"):
+        open_folders(tmp_path)
+
+
 def test_one_class_is_told(tmp_path):
     touch(tmp_path, "dog/a.wav")
     with pytest.raises(DataError, match=r"has one class only \('dog'\); a classifier takes two or more"):

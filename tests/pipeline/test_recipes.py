@@ -252,7 +252,9 @@ def test_windows_may_overlap_and_the_file_does_as_the_run_did(system, go, tinysc
 
 
 def test_a_temperature_is_fitted_on_clips_that_neither_trained_nor_test(system, go, tinyscene, scenes):
-    from tinyscene.evaluate import Predictions
+    from tinyscene.cli.run_verbs import opened
+    from tinyscene.evaluate import Predictions, measure
+    from tinyscene.pipeline.exporting import export_of
 
     run = go(system.but(name="calibrated", recipe=system.recipe[:1]))
     assert "measure them first" in tinyscene("calibrate", run).err
@@ -266,6 +268,13 @@ def test_a_temperature_is_fitted_on_clips_that_neither_trained_nor_test(system, 
     after = Predictions.read_csv(run / "fit" / "predictions-calibrated.csv")
     assert (before.predicted == after.predicted).all()
     assert f"at temperature {said['temperature']:.3f}" in answer.out
+    told = export_of(opened(run)[0], run).claims  # of the file as it answers: at the temperature
+    figures = measure(after)
+    assert (
+        {key: told[key] for key in said["measured"]}
+        == said["measured"]
+        == {key: pytest.approx(figures[key]) for key in ("accuracy", "macro_accuracy", "log_loss")}
+    )
 
 
 def fitted_clips(run: Path) -> int:

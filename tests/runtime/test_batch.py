@@ -276,6 +276,17 @@ def test_list_of_bad_files_goes_when_there_are_none(tiny_model, tmp_path):
     assert files_in(tmp_path) == ["out.csv", "out.csv.journal", "tree"]
 
 
+def test_each_output_has_a_list_of_bad_files_of_its_own(tiny_model, tmp_path):
+    save(tmp_path / "tree" / "1.wav")
+    (tmp_path / "tree" / "2.wav").write_bytes(b"")
+    lists = [
+        classify_tree(tiny_model(), tmp_path / "tree", tmp_path / f"out.{form}", form).bad_list
+        for form in ("csv", "jsonl")
+    ]
+    assert [path.name for path in lists] == ["out.bad.csv", "out.jsonl.bad.csv"]
+    assert lists[0].read_bytes() == lists[1].read_bytes()
+
+
 def test_only_bad_files_leave_an_older_output_alone(tiny_model, tmp_path):
     (tmp_path / "tree").mkdir()
     for name in ("1.wav", "2.wav"):
@@ -384,7 +395,7 @@ def test_ctrl_c_keeps_every_file_that_was_done_again_and_again(tiny_model, many,
     classify_tree(model, many, out, "jsonl", resume=True)
     assert len(read) == 6
     assert out.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
-    assert (tmp_path / "out.bad.csv").read_bytes() == (tmp_path / "whole.bad.csv").read_bytes()
+    assert (tmp_path / "out.jsonl.bad.csv").read_bytes() == (tmp_path / "whole.jsonl.bad.csv").read_bytes()
 
 
 def test_ctrl_c_between_any_two_lines_costs_nothing(tmp_path, monkeypatch):

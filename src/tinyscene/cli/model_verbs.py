@@ -97,7 +97,7 @@ def _print_csv(decisions: list) -> None:
 
 def info(
     model: OneModel = SHIPPED,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the model's card as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the card and the file's size as JSON.")] = False,
 ) -> None:
     """Tell what a model file is: labels, rate, window, size, what was measured of it."""
     from ..runtime import read_model_file

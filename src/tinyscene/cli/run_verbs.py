@@ -82,9 +82,11 @@ def train(
         configured,
         measured_energy,
         prepare,
+        recorded,
         run_stages,
         start_run,
     )
+    from ..runtime.decision import UNKNOWN
     from ..systems import load_system, system_file
     from ..train import Machine
     from .show import progress_bar
@@ -115,13 +117,17 @@ def train(
     if skip_bad:
         prepared, record = _without_undecodable(prepared, record)
     prepared.probe(machine)  # data or numbers that cannot be used leave no run folder behind
-    from dataclasses import replace
-
-    record = replace(record, classes=prepared.dataset.classes)
+    record = recorded(record, prepared)
     start_run(out, record, resume, system_file(system) if own else None)
     with kept(out, resume):
         for note in prepared.dataset.notes:
             typer.echo(f"note: {note}", err=True)
+        if UNKNOWN in prepared.dataset.classes:
+            typer.echo(
+                f"note: the class '{UNKNOWN}' has the name of decisions that are not sure enough; give it another one, "
+                "or the two cannot be told apart.",
+                err=True,
+            )
         typer.echo(
             f"{chosen.name} on {prepared.dataset.name}: {len(prepared.split.train)} training and "
             f"{counted(len(prepared.split.test), 'test clip')}, {len(prepared.dataset.classes)} classes, "

@@ -91,12 +91,9 @@ def _taken(name: str) -> str:
         return "a word of Python's own"
     if name in all_systems():
         return "a published system's name"
-    if name in sys.stdlib_module_names:
+    if name in sys.stdlib_module_names or name == "__main__":
         return "a module of Python's, which its file would hide"
-    try:
-        spec = find_spec(name)  # of an installed library; a folder without code in it has no origin
-    except ValueError:  # __main__
-        return "a module of Python's, which its file would hide"
+    spec = find_spec(name)  # of an installed library; a folder without code in it has no origin
     return "a Python library's name, which its file would hide" if spec and spec.origin else ""
 
 

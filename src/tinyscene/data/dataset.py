@@ -76,7 +76,7 @@ def make_dataset(
     A clip whose recording is not told ('') is a recording of its own.
 
     Raises:
-        DataError: no clips, an empty label, one class only, or a file listed twice.
+        DataError: no clips, an empty label or one that cannot be printed, one class only, or a file listed twice.
     """
     if not files:
         raise DataError(f"{root} lists no clips.")
@@ -85,6 +85,9 @@ def make_dataset(
     classes = tuple(sorted(set(labels)))
     if len(classes) < 2:
         raise DataError(f"{root} has one class only ('{labels[0]}'); a classifier takes two or more.")
+    odd = next((label for label in classes if not label.isprintable()), None)
+    if odd is not None:
+        raise DataError(f"{root}: the class {odd!r} has characters that cannot be printed. Give it another name.")
     twice = [file for file, count in Counter(files).items() if count > 1]
     if twice:
         raise DataError(f"{root} lists the clip {twice[0]} more than once.")

@@ -18,27 +18,28 @@ def open_folders(root: Path) -> Dataset:
     Raises:
         DataError: no sub-folders, or none with audio files.
     """
-    clips = [
-        (folder.name, path)
-        for folder in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
-        for path in _audio(folder)
-    ]
+    folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    clips = [(folder.name, path) for folder in folders for path in _audio(folder)]
     if not clips:
         raise DataError(
             f"{root} holds no data set: give a folder per class with audio files ({' '.join(SUFFIXES)}), "
             "a folder with a meta.csv, a CSV file, or a TAU development set."
         )
+    notes = [
+        f"the folder {folder.name} holds no audio files: it is no class"
+        for folder in folders
+        if folder.name not in {label for label, _ in clips}
+    ]
     recordings, own = [], 0
     for label, path in clips:
         esc = _ESC_NAME.match(path.stem)
         nested = path.parent != root / label
         own += not (esc or nested)
         recordings.append(esc[2] if esc else str((path.parent if nested else path).relative_to(root)))
-    notes = ()
     if own:
-        notes = (
+        notes.append(
             f"{own} of {len(clips)} files say nothing of their source: each counts as its own recording. "
-            "Put the files of one recording into a folder of their own, or list them in a CSV with a recording column.",
+            "Put the files of one recording into a folder of their own, or list them in a CSV with a recording column."
         )
     return make_dataset(
         name=root.resolve().name,
@@ -46,7 +47,7 @@ def open_folders(root: Path) -> Dataset:
         files=[path.relative_to(root).as_posix() for _, path in clips],
         labels=[label for label, _ in clips],
         recording=recordings,
-        notes=notes,
+        notes=tuple(notes),
     )
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .energy import measured_energy, read_energy
     from .evaluating import claims_table, evaluate_run
     from .exporting import export_run, stage_complexity
-    from .preparing import Prepared, prepare
+    from .preparing import Prepared, prepare, recorded
     from .run_folder import RunRecord, circumstances, open_run, start_run
     from .stages import finished_stages, run_stages
     from .teacher_file import TEACHER
@@ -35,6 +35,7 @@ __all__ = [
     "open_run",
     "prepare",
     "read_energy",
+    "recorded",
     "run_stages",
     "stage_complexity",
     "start_run",
@@ -61,6 +62,7 @@ __getattr__ = lazy_names(
         "open_run": "run_folder",
         "measured_energy": "energy",
         "prepare": "preparing",
+        "recorded": "preparing",
         "read_energy": "energy",
         "run_stages": "stages",
         "stage_complexity": "exporting",

@@ -138,9 +138,11 @@ def proof_windows(prepared: Prepared) -> torch.Tensor:
 
 
 def _measured(folder: Path, stage: str, prepared: Prepared) -> dict[str, Any]:
-    """What `tinyscene evaluate` measured of this stage, if it was run: the file says no figure of its own."""
+    """What `tinyscene evaluate` measured of this stage, if it was run, at the temperature that the file will have."""
     try:
         figures = json.loads((folder / EVALUATION).read_text())["stages"][stage]
+        if calibration(folder, stage):
+            figures = figures | json.loads((folder / stage / TEMPERATURE).read_text())["measured"]
     except (OSError, ValueError, KeyError):
         return {}
     keys = ("n", "accuracy", "macro_accuracy", "log_loss")

@@ -33,7 +33,7 @@ from ..train import Decision, Job, Machine, Stage, group_membership
 from .generators import found_generators
 from .learning import Numbers, completed, learn, learners, load_learned, save_learned
 from .recipe import stages_of
-from .run_folder import RunRecord
+from .run_folder import RECORD, RunRecord, check_clips, told_clips
 from .teacher_file import teacher_logits
 
 # Opens a progress display titled as told; what it gives is called with (done, all).
@@ -185,7 +185,7 @@ def prepare(system: System, record: RunRecord, progress: Progress, folder: Path 
     """Open the run's data and split it as the run says; `folder` is the run's, if it has learned numbers already.
 
     Raises:
-        DataError: the data are not there, cannot be split so, or have other classes than the run was trained on.
+        DataError: the data are not there, cannot be split so, or have other classes or clips than the run began with.
         SettingError: a system whose rates contradict each other.
     """
     spectral = system.frontend.fields.get("spectral")
@@ -194,6 +194,11 @@ def prepare(system: System, record: RunRecord, progress: Progress, folder: Path 
         raise SettingError(
             f"{system.name}: task.sample_rate_hz is {system.task.sample_rate_hz}, frontend.spectral.sample_rate_hz "
             f"{rate}; set both to the same rate."
+        )
+    if folder is not None and record.clips and not Path(record.data).exists():
+        raise DataError(
+            f"{record.data}, the data of {folder}, is not there any more. Put it back, or write where it lies now as "
+            f'"data" into {folder / RECORD}.'
         )
     dataset = open_dataset(record.data, record.columns, record.skip_bad, fold=record.fold)
     if record.left_out:
@@ -207,7 +212,20 @@ def prepare(system: System, record: RunRecord, progress: Progress, folder: Path 
         )
     if folder is not None:
         system = found_generators(completed(system, load_learned(folder)), folder)
-    return Prepared(system, dataset, _split(dataset, record, system.whole), record.seed, progress)
+    prepared = Prepared(system, dataset, _split(dataset, record, system.whole), record.seed, progress)
+    check_clips(record, clips_of(prepared))
+    return prepared
+
+
+def recorded(record: RunRecord, prepared: Prepared) -> RunRecord:
+    """The record of a run that begins, with what it was found to be trained and tested on."""
+    return replace(record, classes=prepared.dataset.classes, clips=clips_of(prepared))
+
+
+def clips_of(prepared: Prepared) -> dict[str, object]:
+    """Which clips train and which test, as a record holds it."""
+    files = prepared.dataset.files
+    return told_clips(files[prepared.split.train], files[prepared.split.test])
 
 
 def _split(dataset: Dataset, record: RunRecord, whole: bool) -> Split:

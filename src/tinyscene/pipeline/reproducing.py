@@ -23,7 +23,7 @@ from .configuring import configured
 from .evaluating import evaluate_run, held_out_predictions, measured
 from .exporting import EVALUATION, stage_complexity
 from .generators import GENERATOR
-from .preparing import Prepared, Progress, data_facts, prepare
+from .preparing import Prepared, Progress, data_facts, prepare, recorded
 from .recipe import stages_of
 from .run_folder import RECORD, RunRecord, open_run, start_run, write_json
 from .stages import finished_stages, run_stages
@@ -149,7 +149,7 @@ class Reproducing:
         folder = self.folder(run.name, seed)
         prepared, record = self.prepared(run, seed)
         prepared.probe(self.machine)
-        record = replace(record, classes=prepared.dataset.classes)
+        record = recorded(record, prepared)
         start_run(folder, record, resume=True)
         if run.teacher:
             self._take_over(run, prepared, folder, seed)

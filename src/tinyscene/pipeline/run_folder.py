@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError, OutputError, SettingError, command
+from ..errors import DataError, ModelError, OutputError, SettingError, command
 from ..files import write_whole
 
 RECORD = "run.json"
@@ -41,6 +42,7 @@ class RunRecord:
     added: tuple[Mapping[str, str], ...] = ()  # stages that `compress --to` added: kind, name, after
     compress_settings: Mapping[str, str] = field(default_factory=dict)  # as settings, of compressing stages
     classes: tuple[str, ...] = ()
+    clips: Mapping[str, Any] = field(default_factory=dict)  # which train and which test: see `told_clips`
     created: str = ""
     command: str = ""
     machine: str = ""
@@ -49,7 +51,8 @@ class RunRecord:
     @property
     def chosen(self) -> dict[str, Any]:
         """What a resumed run must not change."""
-        own = {"left_out", "added", "compress_settings", "classes", "created", "command", "machine", "versions"}
+        own = {"left_out", "added", "compress_settings", "classes", "clips"}
+        own |= {"created", "command", "machine", "versions"}
         keys = [item.name for item in fields(self) if item.name not in own]
         return {key: getattr(self, key) for key in keys}
 
@@ -60,6 +63,7 @@ def start_run(folder: Path, record: RunRecord, resume: bool, system_source: Path
     Raises:
         OutputError: the folder holds something already (without resume), or cannot be written.
         SettingError: resume with other settings than the run was started with.
+        DataError: resume with other clips.
     """
     if resume and (folder / RECORD).is_file():
         old = open_run(folder)
@@ -69,6 +73,7 @@ def start_run(folder: Path, record: RunRecord, resume: bool, system_source: Path
                     f"{folder} was started with {key} {old.chosen[key]!r}, {value!r} came; "
                     "resume with the same settings or choose another --out."
                 )
+        check_clips(old, record.clips)
         return
     begun = folder.is_file() or (folder.is_dir() and {path.name for path in folder.iterdir()} - {RECORD, "system.py"})
     if begun:  # a record alone is of a run that failed before its first step
@@ -85,6 +90,27 @@ def start_run(folder: Path, record: RunRecord, resume: bool, system_source: Path
         write_record(folder, record)
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error.strerror}. Choose another --out.") from None
+
+
+def told_clips(train: Iterable[str], test: Iterable[str]) -> dict[str, Any]:
+    """What a record holds of the clips that train and of those that test: how many, and a hash of their names."""
+    own = {"train": sorted(map(str, train)), "test": sorted(map(str, test))}
+    return {part: len(files) for part, files in own.items()} | {
+        "sha256": hashlib.sha256(json.dumps(own).encode()).hexdigest()
+    }
+
+
+def check_clips(record: RunRecord, now: Mapping[str, Any]) -> None:
+    """DataError where the data are parted otherwise than when the run began: clips that trained would test."""
+    then = record.clips
+    if not then or not now or then["sha256"] == now["sha256"]:
+        return
+    raise DataError(
+        f"{record.data} holds other clips than when the run began: {then['train']:,} to train and {then['test']:,} to "
+        f"test then, {now['train']:,} and {now['test']:,} now. A test part drawn anew would hold clips that trained. "
+        "Put the clips back as they were, or train anew; what a model file says of any clips: "
+        + command("predict", "MODEL", "--data", "DIR")
+    )
 
 
 def open_run(folder: Path) -> RunRecord:

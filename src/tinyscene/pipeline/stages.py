@@ -31,12 +31,14 @@ def run_stages(
     Raises:
         ModelError: compressing a run whose training stages have not ended.
         SettingError: a recipe without such stages, or with one that begins with a stage that is not before it.
+        DataError: clips that cannot be used, of those that test too.
     """
     stages = stages_of(prepared.system)
     wanted = [stage for stage in stages if stage.compresses == compress]
     if not wanted:
         kind = "compressing" if compress else "training"
         raise SettingError(f"the recipe of {prepared.system.name} has no {kind} stage; add one to the system file.")
+    prepared.store(prepared.split.test, "windows")  # a clip that cannot be used shows now, not after hours of training
     prepared = own_generators(prepared.learned(folder), folder)
     if compress:
         restore(prepared, folder)  # says so if nothing is trained

@@ -83,9 +83,9 @@ def classify_tree(
     relative to it, else as given. `form` is "csv", or "jsonl" with the probabilities as the object "scores"; `each`
     "file" or "window"; `hop_s` as in `Classifier.classify`. `workers` are threads (None: one a core) and change no
     byte. `skip_hidden` passes over names that begin with a dot. Files that cannot be used are left out and listed in
-    OUT.bad.csv. CSVs are UTF-8: names that are not stand there as `plain_names.plain` has them. A run that was cut off
-    leaves OUT.part and OUT.journal, from which `resume` goes on to the same bytes. The journal stays beside OUT:
-    `resume` leaves an OUT that is whole as it is, and refuses one of other settings.
+    OUT.bad.csv (of out.csv: out.bad.csv). CSVs are UTF-8: names that are not stand there as `plain_names.plain` has
+    them. A run that was cut off leaves OUT.part and OUT.journal, from which `resume` goes on to the same bytes. The
+    journal stays beside OUT: `resume` leaves an OUT that is whole as it is, and refuses one of other settings.
 
     Raises:
         DataError: no audio files, or none that can be used; or with resume not the files of before.
@@ -122,7 +122,7 @@ def classify_tree(
         "skip_hidden": skip_hidden,
     }
     header = _csv((*COLUMNS, *labels)) if form == "csv" else b""
-    bad_list = out.with_name(f"{out.stem}.bad.csv")
+    bad_list = out.with_name(f"{out.stem if out.suffix.lower() == '.csv' else out.name}.bad.csv")
     output = GrowingFile(out, names, settings, header, resume)
     before = output.done
     try:

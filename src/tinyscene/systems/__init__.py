@@ -34,12 +34,16 @@ def load_system(name: str) -> System:
     """The system of that name, or the one of a file: "dsmn-1", "./mine.py", "./mine.py:NAME".
 
     Raises:
-        SettingError: no such system or file, or a file with several and none named.
+        SettingError: no such system or file, a file with several and none named, or no name.
     """
+    if not isinstance(name, str):
+        raise SettingError(f"load_system takes a system's name or file; {name!r} came.")
     path, _, wanted = name.partition(":")
     if not path.endswith(".py"):
         known = systems()
         if name not in known:
+            if Path(f"{path}.py").is_file():
+                raise SettingError(f"tinyscene has no system '{name}'; the file of that name is: ./{path}.py")
             raise unknown("tinyscene", "system", name, known)
         return known[name]
     file = Path(path)
