@@ -1,10 +1,10 @@
 """A system on the five folds of ESC-10, float and int8: writes benchmarks/esc10.md and .json.
 
-    python benchmarks/esc10.py --data DIR/esc10 [--system tiny-vgg] [--seeds 1 2 3] [--folds 1 2 3 4 5]
+    python benchmarks/esc10.py --data DIR [--system tiny-vgg] [--seeds 1 2 3] [--folds 1 2 3 4 5]
                                [--precision bf16-mixed]
 
-Without --data the folder esc10 in TINYSCENE_DATA is taken. Runs the commands of a user: train, export, evaluate, one
-thread. Finished trainings are kept, a killed one is resumed. About half an hour for tiny-vgg on one core.
+DIR (TINYSCENE_DATA without) holds esc10. Runs the commands of a user: train, export, evaluate, one thread. Finished
+trainings are kept, a killed one is resumed. About half an hour for tiny-vgg on one core.
 """
 
 from __future__ import annotations
@@ -22,11 +22,15 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
+from real_data import add_data, data_folder, run_main
 
+from tinyscene import load_system
+from tinyscene.errors import DataError
 from tinyscene.evaluate import Predictions, measure
 from tinyscene.evaluate.temperature import at_temperature, fit_temperature
 from tinyscene.files import make_folder, write_whole
 from tinyscene.train import read_journal
+from tinyscene.train.machine import PRECISIONS
 
 HERE = Path(__file__).parent
 FOLDS = (1, 2, 3, 4, 5)
@@ -36,23 +40,22 @@ CHOSEN_ON = 1  # the probe, whose recipe we began with, tried things on this fol
 def main() -> None:
     """Train what is not trained yet, then write the table."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    options.add_argument("--data", type=Path, default=None)
+    add_data(options, "esc10")
     options.add_argument("--system", default="tiny-vgg")
     options.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     options.add_argument("--folds", nargs="+", type=int, choices=FOLDS, default=FOLDS, help="trained now")
-    options.add_argument("--precision", default="auto", help="of the training, as tinyscene train takes it")
+    options.add_argument("--precision", default="auto", choices=PRECISIONS, help="of the training")
     options.add_argument("--work", type=Path, default=Path("runs/esc10"), help="what is done, kept")
     options.add_argument("--out", type=Path, default=HERE, help="folder of the two files")
     chosen = options.parse_args()
-    data = chosen.data or (Path(os.environ["TINYSCENE_DATA"]) / "esc10" if "TINYSCENE_DATA" in os.environ else None)
-    if data is None:
-        sys.exit("esc10: ESC-10 is needed: give --data DIR, or set TINYSCENE_DATA to the folder that holds esc10.")
+    data = data_folder(chosen.data, "esc10") / "esc10"
+    load_system(chosen.system)  # an unknown one leaves nothing behind
     make_folder(chosen.work, "Choose another --work.")
     for seed in chosen.seeds:
         for fold in chosen.folds:
             if not (run_of(chosen.work, seed, fold) / "evaluation.json").is_file():
                 trained(run_of(chosen.work, seed, fold), chosen.system, data, seed, fold, chosen.precision)
-    whole = [s for s in chosen.seeds if all((run_of(chosen.work, s, f) / "evaluation.json").is_file() for f in FOLDS)]
+    whole = [seed for seed in chosen.seeds if not unfinished(chosen.work, [seed])]
     if not whole:
         print("no seed has all five folds yet: no table is written")
         return
@@ -65,6 +68,21 @@ def main() -> None:
 def run_of(work: Path, seed: int, fold: int) -> Path:
     """The run of one seed and fold."""
     return work / f"seed{seed}-fold{fold}"
+
+
+def unfinished(work: Path, seeds: list[int]) -> list[Path]:
+    """The runs of these seeds, all folds, that are not there or not evaluated."""
+    runs = [run_of(work, seed, fold) for seed in seeds for fold in FOLDS]
+    return [run for run in runs if not (run / "evaluation.json").is_file()]
+
+
+def check_runs(work: Path, seeds: list[int]) -> None:
+    """For scripts that ask these runs, --work as their --folds: DataError unless all are there."""
+    if missing := unfinished(work, seeds):
+        raise DataError(
+            f"no finished run in {missing[0]} ({len(missing)} of {len(seeds) * len(FOLDS)} are missing). Run "
+            f"benchmarks/esc10.py --work {work} --seeds {' '.join(map(str, seeds))} first, or give --folds its --work."
+        )
 
 
 def trained(run: Path, system: str, data: Path, seed: int, fold: int, precision: str) -> None:
@@ -235,4 +253,4 @@ def page(facts: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations
@@ -37,6 +36,7 @@ from esc10_training import (
     responses,
     trained,
 )
+from real_data import add_data, data_folder, run_main
 
 from tinyscene import load_system
 from tinyscene.augment import BandGains, Speed
@@ -47,9 +47,11 @@ from tinyscene.pipeline import circumstances
 from tinyscene.spec import Spec
 from tinyscene.system import System
 from tinyscene.train import read_journal
+from tinyscene.train.machine import PRECISIONS
 
 HERE = Path(__file__).parent
 FOLDS = (1, 2, 3, 4, 5)
+NEEDS = ("esc10", "micirp/ir/*.wav")
 Recipe = Callable[[System, Path], System]  # tiny-vgg and the folder of the data -> a candidate
 
 
@@ -95,16 +97,14 @@ CANDIDATES: dict[str, Recipe] = {
 def main() -> None:
     """Train what is not trained yet, then write the table."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    options.add_argument("--data", type=Path, default=None)
+    add_data(options, *NEEDS)
     options.add_argument("--work", type=Path, default=Path("runs/esc10-choice"), help="what is done, kept")
     options.add_argument("--out", type=Path, default=HERE, help="folder of the table")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--only", nargs="+", choices=CANDIDATES, default=list(CANDIDATES), metavar="NAME")
-    options.add_argument("--precision", default="32-true")
+    options.add_argument("--precision", default="32-true", choices=PRECISIONS)
     chosen = options.parse_args()
-    data = chosen.data or (Path(os.environ["TINYSCENE_DATA"]) if "TINYSCENE_DATA" in os.environ else None)
-    if data is None:
-        sys.exit("esc10_choice: give --data DIR, or set TINYSCENE_DATA: esc10 and micirp.")
+    data = data_folder(chosen.data, *NEEDS)
     make_folder(chosen.work, "Choose another --work.")
     for name in chosen.only:
         for pair in combinations(FOLDS, 2):
@@ -229,4 +229,4 @@ def known_without(work: Path, name: str, fold: int, seed: int) -> dict[str, Any]
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -23,6 +22,7 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
 from esc10_training import RANDOM, all_augmentations, answers, noted, of_epochs, opened, trained
+from real_data import add_data, data_folder, run_main
 
 from tinyscene import load_system
 from tinyscene.augment import (
@@ -33,6 +33,7 @@ from tinyscene.augment import (
     Pix2pix,
     SpectrumCorrection,
 )
+from tinyscene.data.device_spec import read_spec
 from tinyscene.data.simulate_devices import simulate_devices
 from tinyscene.files import make_folder, write_whole
 from tinyscene.pipeline.pix2pix import own_generators
@@ -40,11 +41,13 @@ from tinyscene.pipeline.robust import robust
 from tinyscene.spec import Spec
 from tinyscene.system import System
 from tinyscene.train import read_journal
+from tinyscene.train.machine import PRECISIONS
 from tinyscene.train.pix2pix_fit import Pix2PixSettings
 
 HERE = Path(__file__).parent
 DONE = "esc10_devices.jsonl"
 FOLDS = (1, 2, 3, 4, 5)
+NEEDS = ("esc10", "micirp/ir/*.wav", "esc10_mobile.json")
 BEYOND = ("s7", "s8", "s9", "s10")
 GROUPS = {
     "a": ("a",),
@@ -60,20 +63,18 @@ Variant = Callable[[System, Path, tuple[str, ...]], System]  # system, responses
 def main() -> None:
     """Make the set, train what is not trained yet, then write the table."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    options.add_argument("--data", type=Path, default=None)
+    add_data(options, *NEEDS)
     options.add_argument("--work", type=Path, default=Path("runs/esc10-devices"), help="the set of devices, answers")
     options.add_argument("--out", type=Path, default=HERE, help="folder of the table and of what is done")
     options.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="NAME")
     options.add_argument("--folds", nargs="+", type=int, choices=FOLDS, default=[1])
     options.add_argument("--epochs", type=int, default=40)
     options.add_argument("--seed", type=int, default=1)
-    options.add_argument("--precision", default="32-true")
+    options.add_argument("--precision", default="32-true", choices=PRECISIONS)
     chosen = options.parse_args()
-    data = chosen.data or (Path(os.environ["TINYSCENE_DATA"]) if "TINYSCENE_DATA" in os.environ else None)
-    if data is None:
-        sys.exit("esc10_devices: give --data DIR, or set TINYSCENE_DATA: esc10, micirp and esc10_mobile.json.")
-    make_folder(chosen.work, "Choose another --work.")
+    data = data_folder(chosen.data, *NEEDS)
     spec, taken = with_more_devices(data)
+    make_folder(chosen.work, "Choose another --work.")
     folder = data / "micirp" / "ir"
     mobile = simulate_devices(data / "esc10", spec, chosen.work / "esc10-mobile", 16, responses=folder)
     for fold in chosen.folds:
@@ -87,6 +88,7 @@ def main() -> None:
 
 def with_more_devices(data: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The spec with the devices BEYOND to test on, and every response that a device has: none of them may train."""
+    read_spec(data / "esc10_mobile.json", data / "micirp" / "ir")  # refuses what cannot be used
     spec = json.loads((data / "esc10_mobile.json").read_text())
     named = {device["impulse_response"] for device in spec["devices"].values()}
     pool = sorted(path.name for path in (data / "micirp" / "ir").glob("*.wav") if path.name not in named)
@@ -121,6 +123,7 @@ def measured(folder: Path, taken: tuple[str, ...]) -> Spec:
     return Spec(DeviceResponse, folder=str(folder.resolve()), p=0.6, exclude=taken)
 
 
+ALONE = "tiny-vgg as it is, trained on device a alone"
 STYLE = Spec(FreqMixStyle, alpha=0.3, p=0.4)
 TRANSLATED = Spec(Pix2pix, p=0.5, training=Spec(Pix2PixSettings, epochs=10, width=16))
 
@@ -136,8 +139,10 @@ VARIANTS: dict[str, Variant] = {
     "random responses": beside(spectrum=RANDOM),
     "responses, Freq-MixStyle": lambda system, *of: beside(spectrum=measured(*of), bands=STYLE)(system, *of),
     "random responses, Freq-MixStyle": beside(spectrum=RANDOM, bands=STYLE),
+    ALONE: lambda system, *_: system,
     "tiny-vgg as it is (random responses, wider)": lambda system, *_: system,
     "tiny-vgg --robust": lambda system, *_: robust(system),
+    "tiny-vgg --robust --responses": lambda system, folder, taken: robust(system, str(folder), taken),
 }
 
 
@@ -146,7 +151,9 @@ def one(
 ) -> dict[str, Any]:
     """One training: its accuracy on each group of devices; its answers lie in --work."""
     system = of_epochs(VARIANTS[key["name"]](load_system("tiny-vgg"), folder, taken), key["epochs"])
-    prepared = own_generators(opened(system, mobile, key["seed"], (key["fold"],)), work / Path(csv_of(key)).stem)
+    devices = ("a",) if key["name"] == ALONE else ()
+    prepared = opened(system, mobile, key["seed"], (key["fold"],), devices=devices)
+    prepared = own_generators(prepared, work / Path(csv_of(key)).stem)
     network, spent = trained(prepared, work / f"training-{os.getpid()}", precision)
     said = answers(prepared, network, prepared.split.test)
     said.write_csv(work / csv_of(key))
@@ -202,4 +209,4 @@ def rows_of(names: list[str], folds: set[int], done: list[dict[str, Any]]) -> li
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

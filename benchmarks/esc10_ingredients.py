@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,12 +25,14 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from esc10 import FOLDS, joined, short
-from esc10_choice import csv_of
+from esc10_choice import NEEDS, csv_of
 from esc10_training import LOG, RANDOM, WIDE, answers, changed, noted, opened, plain, responses, told, trained
+from real_data import add_data, data_folder, run_main
 from torch import nn
 
 from tinyscene import load_system
 from tinyscene.augment import BinGains, FreqMixStyle, Mixup, SpecAugment, Speed, Tempo, TimeRoll
+from tinyscene.errors import DataError
 from tinyscene.evaluate import Predictions
 from tinyscene.evaluate.temperature import at_temperature, fit_temperature
 from tinyscene.files import make_folder, write_whole
@@ -39,6 +40,7 @@ from tinyscene.pipeline.preparing import Prepared
 from tinyscene.spec import Spec
 from tinyscene.system import System
 from tinyscene.train import predict, read_journal
+from tinyscene.train.machine import PRECISIONS
 from tinyscene.train.test_time import predict_augmented
 
 HERE = Path(__file__).parent
@@ -129,31 +131,56 @@ ROWS: dict[str, Row] = {
 def main() -> None:
     """Train what is not trained yet, then write the table."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    options.add_argument("--data", type=Path, default=None)
+    add_data(options, *NEEDS)
     options.add_argument("--choice", type=Path, default=Path("runs/esc10-choice"), help="--work of esc10_choice.py")
     options.add_argument("--work", type=Path, default=Path("runs/esc10-ingredients"), help="what is done, kept")
     options.add_argument("--out", type=Path, default=HERE, help="folder of the table")
     options.add_argument("--only", nargs="+", choices=ROWS, default=list(ROWS), metavar="NAME")
     options.add_argument("--seed", type=int, default=1)
-    options.add_argument("--precision", default="32-true")
+    options.add_argument("--precision", default="32-true", choices=PRECISIONS)
     chosen = options.parse_args()
-    data = chosen.data or (Path(os.environ["TINYSCENE_DATA"]) if "TINYSCENE_DATA" in os.environ else None)
-    if data is None:
-        sys.exit("esc10_ingredients: give --data DIR, or set TINYSCENE_DATA: esc10 and micirp.")
+    data = data_folder(chosen.data, *NEEDS)
+    file = chosen.out / "esc10_ingredients.json"
+    check_earlier(chosen.only, chosen.seed, chosen.work, chosen.choice, kept(file))
     make_folder(chosen.work, "Choose another --work.")
     for name in chosen.only:
         for fold in FOLDS:
             key = {"name": name, "fold": fold, "seed": chosen.seed}
             make = partial(one, name, fold, chosen.seed, data, chosen.work, chosen.choice, chosen.precision)
             noted(chosen.work / LOG, key, make)
-    file = chosen.out / "esc10_ingredients.json"
-    known = json.loads(file.read_text()) if file.is_file() else []
-    known = [row for row in known if row["seed"] != chosen.seed or row["name"] not in chosen.only]
+    known = [row for row in kept(file) if row["seed"] != chosen.seed or row["name"] not in chosen.only]
     rows = known + [summed(name, chosen.work, chosen.seed) for name in chosen.only]
     write_whole(file, "[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")
     text = table([row for row in rows if row["seed"] == chosen.seed])
     write_whole(chosen.out / "esc10_ingredients.md", text)
     print(text)
+
+
+def check_earlier(only: list[str], seed: int, work: Path, choice: Path, rows: list[dict[str, Any]]) -> None:
+    """DataError where a row that is not done asks networks that are neither there nor trained before it.
+
+    rows: of the table of before; all are compared with the plain one.
+    """
+    if PLAIN not in only and not any((row["name"], row["seed"]) == (PLAIN, seed) for row in rows):
+        raise DataError(f"rows are compared with '{PLAIN}', and there is none of seed {seed}. Name it with --only too.")
+    done = {(row["name"], row["fold"]) for row in read_journal(work / LOG) if row["seed"] == seed}
+    for i, name in enumerate(only):
+        row, folds = ROWS[name], [fold for fold in FOLDS if (name, fold) not in done]
+        missing = [path for fold in folds for path in unheard(fold, choice) if not path.is_file()]
+        if row.teacher == "unheard" and missing:
+            raise DataError(
+                f"'{name}' needs {missing[0]}. Run benchmarks/esc10_choice.py first, name its --work with --choice, or "
+                "leave the row out: --only."
+            )
+        asked = (row.of,) if row.of else TEACHERS if row.teacher == "heard" else ()
+        for other in asked:
+            if other not in only[:i] and not done.issuperset((other, fold) for fold in folds):
+                raise DataError(f"'{name}' needs the networks of '{other}' in {work}. Name that before it with --only.")
+
+
+def kept(file: Path) -> list[dict[str, Any]]:
+    """The rows of before."""
+    return json.loads(file.read_text()) if file.is_file() else []
 
 
 def one(name: str, fold: int, seed: int, data: Path, work: Path, choice: Path, precision: str) -> dict[str, Any]:
@@ -197,11 +224,16 @@ def taught_by(who: str, prepared: Prepared, fold: int, seed: int, work: Path, ch
         by_file = [dict(zip(map(str, one.files or ()), one.probabilities, strict=True)) for one in said]
         return np.mean([[found[file] for file in files] for found in by_file], 0)
     found = {}
-    for other in (other for other in FOLDS if other != fold):
-        pair = (min(fold, other), max(fold, other))
-        one = Predictions.read_csv(choice / csv_of("all augmentations, 100 epochs", pair, other, 1))
+    for path in unheard(fold, choice):
+        one = Predictions.read_csv(path)
         found |= dict(zip(map(str, one.files or ()), one.probabilities, strict=True))
     return np.array([found[file] for file in files])
+
+
+def unheard(fold: int, choice: Path) -> list[Path]:
+    """What networks of esc10_choice.py say of each other fold: they were trained without it and without `fold`."""
+    pairs = {other: (min(fold, other), max(fold, other)) for other in FOLDS if other != fold}
+    return [choice / csv_of("all augmentations, 100 epochs", pair, other, 1) for other, pair in pairs.items()]
 
 
 def file_of(name: str, fold: int, seed: int) -> str:
@@ -283,4 +315,4 @@ def calibrated(said: list[Predictions], i: int) -> Predictions:
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

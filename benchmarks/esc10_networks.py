@@ -1,11 +1,11 @@
 """Every network, trained for equal CPU minutes on ESC-10: writes benchmarks/esc10_networks.md and .json.
 
-    python benchmarks/esc10_networks.py --data DIR/esc10 [--minutes 4] [--only dsmn-1] [--folds 1] [--seed 1]
+    python benchmarks/esc10_networks.py --data DIR [--minutes 4] [--only dsmn-1] [--folds 1] [--seed 1]
 
-Without --data the folder esc10 in TINYSCENE_DATA is taken. Each is trained on fold 1, those of FIVE on all folds, with
-front end, augmentations and numbers of its own system; only what counts epochs is shortened, until the first stage
-takes the minutes: CPU time of the one process, one thread. Features are cached before, evaluation comes after, neither
-counts. What is done is kept in --work, a line each, and not done again. Two and a half hours on one core.
+DIR (TINYSCENE_DATA without) holds esc10. Each is trained on fold 1, those of FIVE on all folds, with front end,
+augmentations and numbers of its own system; only what counts epochs is shortened, until the first stage takes the
+minutes: CPU time of the one process, one thread. Features are cached before, evaluation comes after, neither counts.
+What is done is kept in --work, a line each, and not done again. Two and a half hours on one core.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import os
 import platform
 import re
 import shutil
-import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -33,6 +32,7 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
 import torch
+from real_data import add_data, data_folder, run_main
 
 from tinyscene import load_system
 from tinyscene.data import training_loader
@@ -67,7 +67,7 @@ LOG = "done.jsonl"
 def main() -> None:
     """Train what is not trained yet, then write the tables."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    options.add_argument("--data", type=Path, default=None)
+    add_data(options, "esc10")
     options.add_argument("--work", type=Path, default=Path("runs/esc10-networks"), help="what is done, kept")
     options.add_argument("--out", type=Path, default=HERE, help="folder of the two files")
     options.add_argument("--minutes", type=float, default=4.0)
@@ -75,9 +75,7 @@ def main() -> None:
     options.add_argument("--only", nargs="+", choices=SYSTEMS, default=list(SYSTEMS), metavar="NAME")
     options.add_argument("--folds", nargs="+", type=int, choices=FOLDS, default=None)
     chosen = options.parse_args()
-    data = chosen.data or (Path(os.environ["TINYSCENE_DATA"]) / "esc10" if "TINYSCENE_DATA" in os.environ else None)
-    if data is None:
-        sys.exit("esc10_networks: give --data DIR, or set TINYSCENE_DATA to the folder that holds esc10.")
+    data = data_folder(chosen.data, "esc10") / "esc10"
     make_folder(chosen.work, "Choose another --work.")
     for name in chosen.only:
         for fold in chosen.folds or (FOLDS if name in FIVE else (1,)):
@@ -333,4 +331,4 @@ def prose(rows: list[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

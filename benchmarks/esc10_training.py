@@ -75,8 +75,18 @@ def noted(journal: Path, key: dict[str, Any], make: Callable[[], dict[str, Any]]
     print(*key.values(), f"{row['cpu_seconds']:.0f} CPU s", flush=True)
 
 
-def opened(system: System, data: Path, seed: int, folds: tuple[int, ...], classes: tuple[int, ...] = ()) -> Prepared:
-    """The system on the data, those folds and classes held out, with what its front end learns from the rest."""
+def opened(
+    system: System,
+    data: Path,
+    seed: int,
+    folds: tuple[int, ...],
+    classes: tuple[int, ...] = (),
+    devices: tuple[str, ...] = (),
+) -> Prepared:
+    """The system on the data, those folds and classes held out, with what its front end learns from the rest.
+
+    devices: those whose clips train; none: all that do.
+    """
     torch.set_num_threads(1)
     prepared = prepare(system, RunRecord(system.name, str(data), seed, str(folds[0])), lambda _: nullcontext(_silent))
     if len(folds) > 1 or classes:
@@ -84,6 +94,10 @@ def opened(system: System, data: Path, seed: int, folds: tuple[int, ...], classe
         held_out |= np.isin(prepared.dataset.target, classes)
         how = f"without folds {' and '.join(map(str, folds))}" + (f" and {len(classes)} classes" if classes else "")
         prepared = replace(prepared, split=Split(np.flatnonzero(~held_out), np.flatnonzero(held_out), how))
+    if devices:
+        train = prepared.split.train
+        train = train[np.isin(prepared.dataset.device[train].astype(str), devices)]
+        prepared = replace(prepared, split=replace(prepared.split, train=train))
     return prepared.with_learned()
 
 

@@ -17,7 +17,8 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
 import torch
-from esc10 import FOLDS, joined, run_of, short
+from esc10 import FOLDS, check_runs, joined, run_of, short
+from real_data import run_main
 
 from tinyscene.cli.run_verbs import opened
 from tinyscene.evaluate import Predictions
@@ -44,6 +45,7 @@ def main() -> None:
     options.add_argument("--folds", type=Path, default=Path("runs/esc10"), help="--work of benchmarks/esc10.py")
     options.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     chosen = options.parse_args()
+    check_runs(chosen.folds, chosen.seeds)
     torch.set_num_threads(1)
     said = {name: {fold: [] for fold in FOLDS} for name in CUTS}
     for seed in chosen.seeds:
@@ -97,4 +99,4 @@ def table(said: dict[str, dict[int, list[Predictions]]], seeds: list[int]) -> st
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

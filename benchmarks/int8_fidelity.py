@@ -1,14 +1,14 @@
 """Does the int8 file answer as the simulated network? Writes benchmarks/int8_fidelity.md and .json.
 
-    python benchmarks/int8_fidelity.py [--data DIR/esc10] [--only dsmn-1 ...] [--runs DIR] [--work FOLDER]
+    python benchmarks/int8_fidelity.py --data DIR [--only dsmn-1 ...] [--runs FOLDER] [--work FOLDER]
 
-Without --data the folder esc10 in TINYSCENE_DATA is taken. Each published network, untrained: its batch norms and its
-scales have seen some clips of folds 2 to 5, its last layer is shifted so that no class is preferred. The features-in
-file, in onnxruntime as it comes, is compared with the settled network on the first window of all 400 clips. What is
-done is kept in --work, a file a network, and not done again. Ten minutes on one core.
+DIR (TINYSCENE_DATA without) holds esc10. Each published network, untrained: its batch norms and its scales have seen
+some clips of folds 2 to 5, its last layer is shifted so that no class is preferred. The features-in file, in
+onnxruntime as it comes, is compared with the settled network on the first window of all 400 clips. What is done is
+kept in --work, a file a network, and not done again. Ten minutes on one core.
 
---runs: takes each run of `tinyscene train` and `tinyscene compress` below DIR instead, on the clips of its test fold,
-and says what int8 costs in accuracy; nothing is written.
+--runs: takes each run of `tinyscene train` and `tinyscene compress` below that folder instead, on the clips of its test
+fold, and says what int8 costs in accuracy; nothing is written.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 import onnxruntime
 import torch
+from real_data import add_data, data_folder, run_main
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
@@ -39,8 +40,9 @@ from tinyscene.cli.run_verbs import opened
 from tinyscene.compress import converted, prepared, settle
 from tinyscene.compress.float_layers import float_layers
 from tinyscene.data import Dataset, open_dataset
+from tinyscene.errors import DataError
 from tinyscene.export import Deployed, slim, traced
-from tinyscene.files import write_whole
+from tinyscene.files import make_folder, write_whole
 from tinyscene.frontends import FittedStandardisation
 from tinyscene.pipeline import finished_stages
 from tinyscene.pipeline.recipe import base_of, stages_of
@@ -241,17 +243,20 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
     ask = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    ask.add_argument("--data", type=Path)
+    add_data(ask, "esc10")
     ask.add_argument("--only", nargs="*", choices=NETWORKS)
-    ask.add_argument("--runs", type=Path)
+    ask.add_argument("--runs", type=Path, metavar="FOLDER", help="compare the runs below it instead")
     ask.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "tinyscene-int8-fidelity")
     args = ask.parse_args()
     if args.runs:
-        for record in sorted(args.runs.rglob("run.json")):
+        records = sorted(args.runs.rglob("run.json"))
+        if not records:
+            raise DataError(f"no run is below --runs {args.runs}; tinyscene train makes one.")
+        for record in records:
             trained(record.parent)
         return
-    root = args.data or Path(os.environ.get("TINYSCENE_DATA", ".")) / "esc10"
-    args.work.mkdir(parents=True, exist_ok=True)
+    root = data_folder(args.data, "esc10") / "esc10"
+    make_folder(args.work, "Choose another --work.")
     rows = []
     for name in args.only or NETWORKS:
         rows.append(row_of(name, root, args.work))
@@ -263,4 +268,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

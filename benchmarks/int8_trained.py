@@ -1,10 +1,10 @@
 """What int8 costs networks that were trained: writes benchmarks/int8_trained.md.
 
-    python benchmarks/int8_trained.py --data DIR/esc10 [--only dsmn-1 ...] [--stretch 1] [--precision bf16-mixed]
+    python benchmarks/int8_trained.py --data DIR [--only dsmn-1 ...] [--stretch 1] [--precision bf16-mixed]
 
-Without --data the folder esc10 in TINYSCENE_DATA is taken. Each network is trained on fold 1 for --stretch times the
-epochs it has in esc10_networks.json, then made int8 with and without training (int8, ptq), and all three are asked
-about the test clips: the commands of a user, one thread. What is done is kept in --work and not done again.
+DIR (TINYSCENE_DATA without) holds esc10. Each network is trained on fold 1 for --stretch times the epochs it has in
+esc10_networks.json, then made int8 with and without training (int8, ptq), and all three are asked about the test clips:
+the commands of a user, one thread. What is done is kept in --work and not done again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,15 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 from esc10 import command
 from esc10_networks import SYSTEMS
+from real_data import add_data, data_folder, run_main
 
+from tinyscene.errors import DataError
 from tinyscene.files import make_folder, write_whole
 from tinyscene.pipeline import open_run
 from tinyscene.pipeline.scaling import scaled_epochs
 from tinyscene.systems import load_system
 from tinyscene.train import read_journal
+from tinyscene.train.machine import PRECISIONS
 
 HERE = Path(__file__).parent
 # One of each kind that learns something in minutes on a CPU.
@@ -40,32 +42,31 @@ MADE = ("int8", "ptq")
 def main() -> None:
     """Train and compress what is not there yet, then write the table."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    options.add_argument("--data", type=Path, default=None)
+    add_data(options, "esc10")
     options.add_argument("--only", nargs="+", choices=NETWORKS, default=NETWORKS, metavar="NAME")
     options.add_argument("--stretch", type=float, default=1.0)
     options.add_argument("--int8-epochs", type=int, default=5, help="of the training with simulated int8")
     options.add_argument("--seed", type=int, default=1)
-    options.add_argument("--precision", default="auto", help="of the training, as tinyscene train takes it")
+    options.add_argument("--precision", default="auto", choices=PRECISIONS, help="of the training")
     options.add_argument("--work", type=Path, default=Path("runs/int8-trained"), help="what is done, kept")
     options.add_argument("--out", type=Path, default=HERE, help="folder of the table")
     chosen = options.parse_args()
-    data = chosen.data or (Path(os.environ["TINYSCENE_DATA"]) / "esc10" if "TINYSCENE_DATA" in os.environ else None)
-    if data is None:
-        sys.exit("int8_trained: give --data DIR, or set TINYSCENE_DATA to the folder that holds esc10.")
+    data = data_folder(chosen.data, "esc10") / "esc10"
+    left = [name for name in chosen.only if not (chosen.work / name / "evaluation.json").is_file()]
+    shares = {name: share(name) for name in left}
     make_folder(chosen.work, "Choose another --work.")
-    for name in chosen.only:
-        if not (chosen.work / name / "evaluation.json").is_file():
-            trained(name, chosen.work / name, data, chosen)
+    for name in left:
+        trained(name, chosen.work / name, data, shares[name], chosen)
     text = table(chosen.work)
     write_whole(chosen.out / "int8_trained.md", text)
     print(text)
 
 
-def trained(name: str, run: Path, data: Path, chosen: argparse.Namespace) -> None:
+def trained(name: str, run: Path, data: Path, of_recipe: float, chosen: argparse.Namespace) -> None:
     """Train, make int8 in both ways, evaluate; `evaluation.json` comes last."""
     mixed = ("--precision", chosen.precision) if chosen.precision != "auto" else ()
     settings = [word for key, value in SYSTEMS[name].items() for word in ("--set", f"{key}={value}")]
-    scale = ("--epochs-scale", f"{chosen.stretch * share(name):.6f}")
+    scale = ("--epochs-scale", f"{chosen.stretch * of_recipe:.6f}")
     command(
         *("train", name, "--data", data, "--fold", FOLD, "--seed", chosen.seed, "--out", run, "--resume"),
         *(*scale, *settings, *mixed),
@@ -77,7 +78,11 @@ def trained(name: str, run: Path, data: Path, chosen: argparse.Namespace) -> Non
 def share(name: str) -> float:
     """Of its recipe's epochs, how many it has in esc10_networks.json; those of one crop a clip count by their steps."""
     rows: list[dict[str, Any]] = json.loads((HERE / "esc10_networks.json").read_text())["rows"]
-    row = next(row for row in rows if (row["system"], row["fold"]) == (name, FOLD))
+    row = next((row for row in rows if (row["system"], row["fold"]) == (name, FOLD) and "failed" not in row), None)
+    if row is None:
+        raise DataError(
+            f"esc10_networks.json has no training of {name} on fold {FOLD}: run benchmarks/esc10_networks.py first."
+        )
     crops = 1 if row["whole_epochs"] else 1 / round(5 / row["window_s"])
     return row["epochs"] / row["epochs_of_recipe"] * crops
 
@@ -116,4 +121,4 @@ def table(work: Path) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

@@ -1,13 +1,15 @@
 """Opening the 230,350 clips of TAU 2022 Mobile, beside pandas doing the same. Writes open_dataset.md.
 
-    TINYSCENE_DATA=... python benchmarks/open_dataset.py
+    python benchmarks/open_dataset.py --data DIR
 
-The lists are the real ones (TINYSCENE_DATA/tau_lists); the clips are empty files of the real names, made for the run.
-Each figure is a process of its own: the fastest of three, imports included in the memory and not in the seconds.
+The lists are the real ones: DIR (TINYSCENE_DATA without) holds tau_lists. The clips are empty files of the real names,
+made for the run. Each figure is a process of its own: the fastest of three, imports included in the memory and not in
+the seconds.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -15,7 +17,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+from real_data import add_data, data_folder, run_main
+
+from tinyscene.errors import MissingExtraError
+
 NAME = "TAU-urban-acoustic-scenes-2022-mobile-development"
+LISTS = f"tau_lists/{NAME}"
 
 OURS = """
 from tinyscene.data import open_dataset
@@ -65,10 +72,9 @@ def measured(code: str, root: Path) -> tuple[int, float, float]:
 
 def main() -> None:
     """Make the files, measure, write the table."""
-    data = os.environ.get("TINYSCENE_DATA")
-    if not data:
-        sys.exit("open_dataset: TINYSCENE_DATA is not set; it is the folder that holds tau_lists.")
-    lists = Path(data) / "tau_lists" / NAME
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    add_data(options, LISTS)
+    lists = data_folder(options.parse_args().data, LISTS) / LISTS
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / NAME
         root.mkdir()
@@ -81,7 +87,7 @@ def main() -> None:
         try:
             import pandas  # type: ignore  # only this script needs it
         except ModuleNotFoundError:
-            sys.exit("open_dataset: the comparison needs pandas: pip install pandas")
+            raise MissingExtraError("the comparison needs pandas: pip install pandas") from None
         _, theirs_s, theirs_mb = measured(PANDAS, root)
     lines = [
         f"| opening {n:,} clips | seconds | MiB at its peak |",
@@ -99,4 +105,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

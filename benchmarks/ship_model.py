@@ -1,18 +1,17 @@
 """The model file that comes with tinyscene: trained on all of ESC-10, unknown below what held-out clips say.
 
-    python benchmarks/ship_model.py --data DIR/esc10 [--folds runs/esc10] [--work runs/shipped]
+    python benchmarks/ship_model.py --data DIR [--folds runs/esc10] [--work runs/shipped]
 
-Without --data the folder esc10 in TINYSCENE_DATA is taken. Needs what benchmarks/esc10.py has left in --folds:
-temperature, least confidence and the figures on the card are those of its held-out clips. Writes the model file into
-the package and benchmarks/shipped.md, which says how many foreign sounds it refuses: classes of ESC-10 that a network
-never heard (five trainings, two classes left out of each), synthetic scenes, noise and tones.
+DIR (TINYSCENE_DATA without) holds esc10. Needs what benchmarks/esc10.py has left in --folds: temperature, least
+confidence and the figures on the card are those of its held-out clips. Writes the model file into the package and
+benchmarks/shipped.md, which says how many foreign sounds it refuses: classes of ESC-10 that a network never heard (five
+trainings, two classes left out of each), synthetic scenes, noise and tones.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -20,8 +19,9 @@ from pathlib import Path
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
-from esc10 import FOLDS, command, joined, of_form, run_of
+from esc10 import FOLDS, check_runs, command, joined, of_form, run_of
 from esc10_training import answers, opened, trained
+from real_data import add_data, data_folder, run_main
 
 from tinyscene import Classifier, load_system
 from tinyscene.cli.run_verbs import opened as opened_run
@@ -32,6 +32,7 @@ from tinyscene.export import write_model
 from tinyscene.files import make_folder, write_whole
 from tinyscene.pipeline.exporting import export_of, proof_windows
 from tinyscene.runtime.shipped import SHIPPED
+from tinyscene.train.machine import PRECISIONS
 
 HERE = Path(__file__).parent
 SYSTEM = "tiny-vgg-whole"
@@ -41,20 +42,19 @@ KEPT = 0.95  # of the held-out clips whose class it knows keep their answer
 def main() -> None:
     """Fit the two numbers, train, export, ask about foreign sounds, write."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    options.add_argument("--data", type=Path, default=None)
+    add_data(options, "esc10")
     options.add_argument("--folds", type=Path, default=Path("runs/esc10"), help="--work of benchmarks/esc10.py")
     options.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3], help="those of benchmarks/esc10.py")
     options.add_argument("--work", type=Path, default=Path("runs/shipped"))
-    options.add_argument("--precision", default="auto")
+    options.add_argument("--precision", default="auto", choices=PRECISIONS)
     chosen = options.parse_args()
-    data = chosen.data or (Path(os.environ["TINYSCENE_DATA"]) / "esc10" if "TINYSCENE_DATA" in os.environ else None)
-    if data is None:
-        sys.exit("ship_model: give --data DIR, or set TINYSCENE_DATA to the folder that holds esc10.")
-    make_folder(chosen.work, "Choose another --work.")
+    data = data_folder(chosen.data, "esc10") / "esc10"
+    check_runs(chosen.folds, chosen.seeds)
     held_out = [
         joined([Predictions.read_csv(run_of(chosen.folds, seed, fold) / "int8" / "predictions.csv") for fold in FOLDS])
         for seed in chosen.seeds
     ]
+    make_folder(chosen.work, "Choose another --work.")
     every = joined(held_out)
     t = fit_temperature(every.probabilities, every.target)
     sure = at_temperature(every.probabilities, t).max(1)
@@ -159,4 +159,4 @@ def page(rows: list[tuple[str, int, float]], every: Predictions, t: float, limit
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

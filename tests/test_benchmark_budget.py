@@ -22,7 +22,9 @@ def bench() -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(SCRIPT.parent)  # it imports a neighbour
+        spec.loader.exec_module(module)
     os.environ.clear()  # the script asks for one thread, this process is not its own
     os.environ.update(before)
     return module
