@@ -66,3 +66,8 @@ def test_the_asker_says_how_sure_is_sure_enough(tinyscene, model, tmp_path):
     tinyscene("classify-all", model, tmp_path, "--out", tmp_path / "out.csv", "--unknown-below", 1.0)
     (row,) = csv.DictReader((tmp_path / "out.csv").read_text().splitlines())
     assert row["label"] == ("unknown" if sure["score"] < 1 else "up")
+
+
+def test_info_shows_where_a_label_with_a_comma_ends(tinyscene, level_model):
+    answer = tinyscene("info", level_model(("dog, bark", "rain"), 9.0))
+    assert "'dog, bark', rain" in answer.out

@@ -118,7 +118,7 @@ def info(
         "model": f"{card.name} ({card.system}, tinyscene {card.version}, {card.created})",
         "file": f"{len(data):,} bytes, {card.precision}, takes {card.form}",
         "audio": f"{card.sample_rate_hz:,} Hz, {window_s:g} s a window, stereo becomes the {card.channels}",
-        "labels": ", ".join(card.labels),
+        "labels": ", ".join(f"'{label}'" if "," in label else label for label in card.labels),
         "network": f"{counts.get('parameters', 0):,} parameters, {counts.get('bytes', 0):,} bytes, "
         f"{counts.get('macs', 0):,} MACs a window",
     }
