@@ -222,7 +222,7 @@ print(json.dumps([seconds, sorted({"numpy", "scipy", "torch", "lightning", "onnx
 
 @pytest.mark.parametrize("arguments", [[], ["--help"]], ids=["import tinyscene", "tinyscene --help"])
 def test_start_is_quick_and_light(arguments):
-    runs = [json.loads(python("-c", START, *arguments)) for _ in range(3)]  # CPU time, the best of three: others are at work too
+    runs = [json.loads(python("-c", START, *arguments)) for _ in range(3)]  # the best of three: others are at work too
     assert runs[0][1] == []
     assert min(seconds for seconds, _ in runs) < 0.3
 
