@@ -43,6 +43,13 @@ def test_clips_that_came_or_went_are_told(tinyscene, tmp_path: Path, narrow: Pat
     (sounds / "left" / "new.wav").unlink()
     (sounds / "left" / "0.wav").write_bytes(kept)
     assert tinyscene("evaluate", run).code == 0
+    record = json.loads((run / "run.json").read_text())
+    for damaged in ({"train": 6}, "six", {**before, "test": "x"}):
+        (run / "run.json").write_text(json.dumps(record | {"clips": damaged}))
+        answer = tinyscene("evaluate", run)
+        assert (answer.code, answer.err.count("\n")) == (2, 1)
+        assert "run.json cannot be read" in answer.err
+    (run / "run.json").write_text(json.dumps(record))
     sounds.rename(tmp_path / "moved")
     answer = tinyscene("evaluate", run)
     assert answer.code == 2

@@ -44,8 +44,5 @@ def calibrate(prepared: Prepared, folder: Path, stage: Stage, unknown_below: flo
     before = Predictions.read_csv(own / "predictions.csv")
     after = replace(before, probabilities=at_temperature(before.probabilities, t))
     after.write_csv(own / "predictions-calibrated.csv")
-    figures = measured(prepared, after)
-    keys = ("accuracy", "macro_accuracy", "log_loss")
-    facts = {"temperature": t, "unknown_below": unknown_below, "fitted_on": len(held_out)}
-    write_json(own / TEMPERATURE, facts | {"measured": {key: figures[key] for key in keys}})
-    return Calibrated(t, len(held_out), measured(prepared, before), figures)
+    write_json(own / TEMPERATURE, {"temperature": t, "unknown_below": unknown_below, "fitted_on": len(held_out)})
+    return Calibrated(t, len(held_out), measured(prepared, before), measured(prepared, after))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import torch
 from ..audio import read_audio, resample
 from ..compress import converted, fold
 from ..errors import ModelError, SettingError, command, unknown
-from ..evaluate import count_complexity
+from ..evaluate import Predictions, count_complexity, measure
+from ..evaluate.temperature import at_temperature
 from ..export import Export, write_model
 from ..runtime import cut_windows
 from ..train import WEIGHTS, Stage
@@ -141,9 +143,10 @@ def _measured(folder: Path, stage: str, prepared: Prepared) -> dict[str, Any]:
     """What `tinyscene evaluate` measured of this stage, if it was run, at the temperature that the file will have."""
     try:
         figures = json.loads((folder / EVALUATION).read_text())["stages"][stage]
-        if calibration(folder, stage):
-            figures = figures | json.loads((folder / stage / TEMPERATURE).read_text())["measured"]
     except (OSError, ValueError, KeyError):
         return {}
+    if found := calibration(folder, stage):
+        said = Predictions.read_csv(folder / stage / "predictions.csv")
+        figures |= measure(replace(said, probabilities=at_temperature(said.probabilities, found["temperature"])))
     keys = ("n", "accuracy", "macro_accuracy", "log_loss")
     return {"data": prepared.dataset.name, "split": prepared.split.how} | {key: figures[key] for key in keys}

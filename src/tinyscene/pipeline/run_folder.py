@@ -131,6 +131,8 @@ def open_run(folder: Path) -> RunRecord:
             raise ModelError(f"{path} was written by another version of tinyscene; use that version.")
         if not isinstance(old := facts.get("robust", False), bool):  # it held the folder, before `responses` did
             facts |= {"robust": old is not None, "responses": old or None}
+        if clips := facts.get("clips"):
+            facts["clips"] = {"train": int(clips["train"]), "test": int(clips["test"]), "sha256": str(clips["sha256"])}
         lists = {key: tuple(facts.get(key, ())) for key in ("classes", "left_out", "added")}
         return RunRecord(**facts | lists)
     except (ValueError, TypeError, KeyError) as error:
